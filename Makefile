@@ -1,0 +1,74 @@
+# treeserve. `make` alone lists the targets; those that need an environment make .venv themselves.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+INSTALL := requirements/install.sh
+BIN := .venv/bin
+
+# The Python that .venv is made with: python3, or another one that fits. PYTHON=/path/to/python3 names one.
+export PYTHON
+
+# HOST= and PORT= for `make run`; without them the service's own settings and defaults hold.
+ifdef HOST
+export TREESERVE_HOST := $(HOST)
+endif
+ifdef PORT
+export TREESERVE_PORT := $(PORT)
+endif
+
+.PHONY: help install run train mlflow-ui test lint typecheck format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: ## Make .venv and install all that training and serving need
+	@$(INSTALL) train
+
+run: ## Train the example if the registry is empty, then serve it; HOST= and PORT= say where
+	@$(INSTALL) train
+	@case "$${TREESERVE_MODEL_URI:-}" in \
+	    "" | models:/flight-delay@champion) $(BIN)/python -m model train --if-missing ;; \
+	esac
+	@exec $(BIN)/treeserve serve
+
+train: ## Train the example and register it; options in ARGS="--max-depth 4"
+	@$(INSTALL) train
+	@$(BIN)/python -m model train $(ARGS)
+
+mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_PORT=
+	@$(INSTALL) train
+	@uri=$$($(BIN)/python -c 'import os, app.registry.store as s; print(s.tracking_uri(os.environ))') || exit; \
+	case "$$uri" in \
+	    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has its own page: $$uri" ;; \
+	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && echo "MLflow's page: http://127.0.0.1:$$port" && \
+	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false && \
+	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --host 127.0.0.1 --port "$$port" --workers 1 ;; \
+	esac
+
+test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: ## Check format and lint
+	@$(INSTALL) dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+typecheck: ## Check types
+	@$(INSTALL) dev
+	@$(BIN)/mypy
+
+format: ## Format the code and mend what the linter can mend
+	@$(INSTALL) dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Compile requirements/*.in into hash-locked *.txt; ARGS=--upgrade takes newer versions
+	@$(INSTALL) bootstrap
+	@requirements/lock.sh $(ARGS)
+
+clean: ## Remove .venv, builds and caches; the trained models in .mlflow stay
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

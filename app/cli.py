@@ -1,0 +1,109 @@
+"""The command line: ``treeserve serve``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from app import __version__
+from app.ecs import configure_logging
+from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
+
+log = logging.getLogger(__name__)
+
+# Long enough for a large batch to be answered, short enough for Kubernetes' 30 s.
+_DRAIN_S = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the process's exit status."""
+    parser = argparse.ArgumentParser(
+        prog="treeserve",
+        description="Serve an XGBoost model from the MLflow registry over REST.",
+        epilog="Every setting is an environment variable; treeserve serve --help lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"treeserve {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="serve the model version that TREESERVE_MODEL_URI names",
+        description="Serve the model version that TREESERVE_MODEL_URI names.",
+        epilog=_list_settings(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.set_defaults(run=_serve)
+    run = parser.parse_args(arguments).run
+    status: int = run()
+    return status
+
+
+def _serve() -> int:
+    configure_logging(sys.stdout)
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsInvalid as error:
+        log.critical("a setting cannot be used: %s", error)
+        return 2
+    for name, meant in find_unknown_variables(os.environ).items():
+        log.warning("%s is no setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
+    return _run_server(settings)
+
+
+def _run_server(settings: Settings) -> int:
+    # xgboost imports scikit-learn where it is installed, as it is for training: 2 s that serving has no use for.
+    # None in sys.modules makes that import fail, and xgboost then does without.
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+    import uvicorn
+    from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+    from app.errors import ModelUriInvalid
+    from app.main import create_app
+    from app.registry.registry import MlflowRegistry
+    from app.registry.store import tracking_uri
+
+    collectors = CollectorRegistry()
+    ProcessCollector(registry=collectors)
+    PlatformCollector(registry=collectors)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    try:
+        registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir)
+        app = create_app(settings, registry, collectors, on_load_failure=stop)
+    except (ModelUriInvalid, OSError) as error:
+        log.critical("cannot start: %s", error)
+        return 1
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+    )
+    # uvicorn ends gracefully at these signals, then raises them again for whoever handled them before.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: None)
+    log.info("starting on http://%s:%d; GET /docs there shows the API", settings.host, settings.port)
+    try:
+        server.run()
+    except SystemExit as ended:  # uvicorn's way to say that it could not listen; it has logged why
+        return ended.code if isinstance(ended.code, int) else 1
+    return 1 if app.state.rollout.failure else 0
+
+
+def _list_settings() -> str:
+    lines = ["settings (environment variables):"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default_factory or field.default is None else f" [{field.default}]"
+        lines.append(f"  {PREFIX}{name.upper()}{default}\n      {field.description}")
+    lines.append("\nMLflow's own, such as MLFLOW_TRACKING_URI, are MLflow's.")
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""
+Log lines: one JSON object a line, in the fields of the Elastic Common Schema (ECS).
+
+Every line has `@timestamp`, `log.level`, `message`, `ecs.version`, `service.*` and
+`event.dataset`; what is treeserve's own stands under `treeserve.*`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from pythonjsonlogger.json import JsonFormatter
+
+from app import __version__
+
+ECS_VERSION = "8.11.0"
+SERVICE_DATASET = "treeserve.service"
+PREDICTION_DATASET = "treeserve.prediction"
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+
+
+class EcsFormatter(JsonFormatter):
+    """
+    Writes a log record as one ECS line.
+
+    A record's `extra={"ecs": {...}}` are further fields, by their dotted ECS names; `event.dataset`
+    is `treeserve.service` unless they say otherwise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(json_ensure_ascii=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, without its end."""
+        line: dict[str, Any] = {
+            "@timestamp": _iso(record.created),
+            "log.level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "ecs.version": ECS_VERSION,
+            "service.name": "treeserve",
+            "service.version": __version__,
+            "event.dataset": SERVICE_DATASET,
+            "log.logger": record.name,
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error.type"] = type(error).__name__
+            line["error.message"] = str(error)
+            line["error.stack_trace"] = "".join(traceback.format_exception(error))
+        line.update(getattr(record, "ecs", {}))
+        return self.serialize_log_record(line)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def configure_logging(stream: TextIO, level: int = logging.INFO) -> logging.Handler:
+    """
+    Send every library's and our own service events to `stream` as ECS lines.
+
+    Called by the command line alone: an application that embeds treeserve keeps its own logging.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(EcsFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    return handler
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """
+    The trace id of a W3C `traceparent` header; None where it is absent or not valid.
+
+    The rules are those of W3C Trace Context, level 1: version ff and ids of zeros are not valid.
+    """
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    if found is None or (traceparent or "").startswith("ff"):
+        return None
+    trace, parent = found.groups()
+    return None if set(trace) == {"0"} or set(parent) == {"0"} else trace

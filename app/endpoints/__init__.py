@@ -1,0 +1,1 @@
+"""HTTP glue: what comes in over a connection, and what goes out."""

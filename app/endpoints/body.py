@@ -1,0 +1,62 @@
+"""Reads a request's body, refusing early what would not be answered anyway."""
+
+from __future__ import annotations
+
+from email.message import Message as MimeMessage
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from app.errors import BodyTooLarge, UnsupportedMedia
+
+
+async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """
+    Read the body of a request that must be JSON.
+
+    Raises
+    ------
+    UnsupportedMedia
+        If it is declared to be something else.
+    BodyTooLarge
+        If it is declared, or turns out, to have more than `max_bytes`; the rest is not read.
+    starlette.requests.ClientDisconnect
+        If the caller goes away.
+    """
+    headers = Headers(scope=scope)
+    _check_media(headers)
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    chunks: list[bytes] = []
+    n_bytes = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        n_bytes += len(chunk)
+        if n_bytes > max_bytes:
+            raise _too_large(max_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _check_media(headers: Headers) -> None:
+    media = MimeMessage()
+    media["content-type"] = headers.get("content-type", "application/json")
+    if media.get_content_type() != "application/json":
+        raise UnsupportedMedia(
+            f"The body is declared as {media.get_content_type()!r}; send JSON with the header "
+            "'Content-Type: application/json'."
+        )
+    if str(media.get_param("charset", "utf-8")).lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMedia("JSON is sent in UTF-8; leave the charset out of the Content-Type header.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("The body is compressed; send it without a Content-Encoding header.")
+
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {max_bytes} bytes; send its instances in several requests.")

@@ -1,0 +1,74 @@
+"""
+What is true of every request: it has an id, it is timed and counted, and it always gets an answer.
+
+The outermost ASGI layer of ours, so that nothing inside can forget it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from http import HTTPStatus
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.endpoints.problem import problem_response
+from app.endpoints.request_context import open_request_context
+from app.errors import ServingError
+from app.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+# nginx's number for a caller who went away before there was an answer; nobody receives it.
+_CLIENT_CLOSED_REQUEST = 499
+# One label for all paths that are no route of ours, so that nobody can fill the memory with labels.
+_OTHER_ROUTE = "other"
+
+
+class RequestMiddleware:
+    """Identifies, times, counts and, where the code inside fails, answers each request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        context = open_request_context(scope)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = context.request_id
+            await send(message)
+
+        self._metrics.requests_in_flight.inc()
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = _CLIENT_CLOSED_REQUEST
+        except Exception:
+            log.exception("a request failed", extra={"ecs": {"http.request.id": context.request_id}})
+            if status:
+                raise  # part of an answer is out already: only closing the connection tells the caller
+            answer = problem_response(
+                Request(scope),
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                ServingError.code,
+                ServingError.title,
+                "It is not the request's fault; the log has this request id with the reason.",
+            )
+            await answer(scope, receive, send_with_id)
+        finally:
+            self._metrics.requests_in_flight.dec()
+            route = getattr(scope.get("route"), "path", _OTHER_ROUTE)
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.request_duration.labels(route).observe(time.perf_counter() - started)

@@ -1,0 +1,182 @@
+"""
+``GET /openapi.json``: the API with the features of the model that serves.
+
+The pydantic model of an instance is generated from the signature. It documents; bodies are
+read by the wire codec, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, create_model
+from pydantic.json_schema import models_json_schema
+
+from app import __version__
+from app.errors import BodyTooLarge, InvalidRequest, MalformedBody, ModelNotReady, ServingError, UnsupportedMedia
+from app.predictor import Predictor
+from app.rollout import Rollout
+from app.settings import Settings
+from app.signature import Feature, FeatureType, Signature
+from app.wire.features import FLOAT32_MAX
+
+_REF = "#/components/schemas/{model}"
+_REFUSALS: tuple[type[ServingError], ...] = (
+    MalformedBody, BodyTooLarge, UnsupportedMedia, InvalidRequest, ServingError, ModelNotReady,
+)  # fmt: skip
+
+
+class Warned(BaseModel):
+    """Something about the request, and where."""
+
+    pointer: str = Field(description="JSON pointer into the request body.")
+    code: str
+    detail: str
+
+
+class AnsweringModel(BaseModel):
+    """The model version that answered."""
+
+    name: str
+    version: str
+
+
+class PredictAnswer(BaseModel):
+    """One prediction an instance, in their order."""
+
+    request_id: str
+    model: AnsweringModel
+    predictions: list[float] | list[list[float]]
+    warnings: list[Warned] | None = Field(None, description="Unknown categories that were predicted as missing.")
+
+
+class Problem(BaseModel):
+    """RFC 9457, with every fault of the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    n_faults: int | None = None
+    faults: list[Warned] | None = None
+
+
+def instance_model(signature: Signature, *, unknown_is_missing: bool) -> type[BaseModel]:
+    """
+    Generate the pydantic model of an instance.
+
+    Fields have names of our own and the feature's name as alias, because a feature may be
+    called anything, `class` or `model_config` too.
+    """
+    fields: dict[str, Any] = {
+        f"feature_{column}": (
+            Annotated[_type_of(feature, unknown_is_missing) | None, Field(alias=feature.name, title=feature.name)],
+            ... if feature.required else None,
+        )
+        for column, feature in enumerate(signature.features)
+    }
+    return create_model(
+        "Instance",
+        __config__=ConfigDict(extra="forbid", strict=True, protected_namespaces=()),
+        __doc__="One row: features by name; null is a missing value.",
+        **fields,
+    )
+
+
+def _type_of(feature: Feature, unknown_is_missing: bool) -> Any:
+    if feature.type is FeatureType.CATEGORY:
+        categories = feature.categories or ()
+        if unknown_is_missing:
+            kind: Any = type(categories[0])
+            return Annotated[kind, Field(json_schema_extra={"examples": list(categories)})]
+        return Literal[categories]
+    if feature.type is FeatureType.BOOLEAN:
+        return StrictBool
+    if feature.type is FeatureType.NUMBER:
+        return Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+    bits = 31 if feature.type is FeatureType.INTEGER else 63
+    return Annotated[int, Field(ge=-(1 << bits), le=(1 << bits) - 1)]
+
+
+def predict_body_model(predictor: Predictor, settings: Settings) -> type[BaseModel]:
+    """The pydantic model of a body of ``POST /predict``, with an example that works when pasted."""
+    unknown_is_missing = predictor.unknown_is_missing(settings.unknown_category)
+    instance = instance_model(predictor.signature, unknown_is_missing=unknown_is_missing)
+    return create_model(
+        "PredictBody",
+        __config__=ConfigDict(
+            extra="forbid", strict=True, json_schema_extra={"examples": [{"instances": [dict(predictor.example)]}]}
+        ),
+        instances=(list[instance], Field(min_length=1, max_length=settings.max_instances)),  # type: ignore[valid-type]
+        parameters=(_NoParameters | None, None),
+    )
+
+
+class _NoParameters(BaseModel):
+    """There are none yet."""
+
+    model_config = ConfigDict(extra="forbid", title="Parameters")
+
+
+def add_openapi(app: FastAPI, rollout: Rollout, settings: Settings) -> None:
+    """Make ``/openapi.json`` show the model that serves; built once a model version."""
+    built: tuple[Predictor | None, dict[str, Any]] | None = None
+
+    def openapi() -> dict[str, Any]:
+        nonlocal built
+        predictor = rollout.predictor
+        if built is None or built[0] is not predictor:
+            built = (predictor, _build(app, predictor, settings))
+        return built[1]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _build(app: FastAPI, predictor: Predictor | None, settings: Settings) -> dict[str, Any]:
+    document = get_openapi(title="treeserve", version=__version__, description=_describe(predictor), routes=app.routes)
+    if predictor is None:
+        return document
+    body = predict_body_model(predictor, settings)
+    by_model, definitions = models_json_schema(
+        [(body, "validation"), (PredictAnswer, "serialization"), (Problem, "serialization")], ref_template=_REF
+    )
+    document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+    problem = {"application/problem+json": {"schema": by_model[Problem, "serialization"]}}
+    document["paths"]["/predict"] = {
+        "post": {
+            "tags": ["predict"],
+            "summary": "Predict instances",
+            "operationId": "predict",
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": by_model[body, "validation"],
+                        "example": {"instances": [dict(predictor.example)]},
+                    }
+                },
+            },
+            "responses": {
+                "200": {
+                    "description": "One prediction an instance.",
+                    "content": {"application/json": {"schema": by_model[PredictAnswer, "serialization"]}},
+                },
+                **{
+                    str(int(refusal.status)): {"description": f"{refusal.title}.", "content": problem}
+                    for refusal in _REFUSALS
+                },
+            },
+        }
+    }
+    return document
+
+
+def _describe(predictor: Predictor | None) -> str:
+    if predictor is None:
+        return "No model version serves yet."
+    card = predictor.card
+    return f"Serves **{predictor.version}**." + (f" A prediction is {card.prediction}." if card else "")

@@ -1,0 +1,45 @@
+"""What operators ask: whether it is alive, whether it may have traffic, how it is doing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from app.metrics import Metrics
+from app.rollout import Rollout
+
+
+class Liveness(BaseModel):
+    """The process answers; restarting it would not help."""
+
+    live: bool = True
+
+
+class Readiness(BaseModel):
+    """A verified model version serves."""
+
+    ready: bool = True
+    name: str
+    version: str
+
+
+def operations_router(rollout: Rollout, metrics: Metrics) -> APIRouter:
+    """The routes of the two probes and of the metrics."""
+    router = APIRouter(tags=["operations"])
+
+    # Coroutines, so that a probe needs no thread while all of them are busy with batches.
+    @router.get("/livez", summary="Is the process alive?")
+    async def get_liveness() -> Liveness:
+        return Liveness()
+
+    @router.get("/readyz", summary="May it have traffic?", responses={503: {"description": "Not yet; it says why."}})
+    async def get_readiness() -> Readiness:
+        version = rollout.current.version
+        return Readiness(name=version.name, version=version.version)
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    def get_metrics() -> Response:
+        return Response(metrics.expose(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

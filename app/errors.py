@@ -1,0 +1,158 @@
+"""
+What can go wrong, and the HTTP status each failure is answered with.
+
+ServingError                500
+├── InvalidRequest          422  the caller can mend it; `faults` says where
+│   ├── MalformedBody       400  not JSON at all
+│   ├── BodyTooLarge        413
+│   ├── TooManyInstances    413
+│   └── UnsupportedMedia    415
+├── ModelNotReady           503  retry later
+└── PredictionNotFinite     500  the model answered NaN or infinity
+ModelError                       a model version that cannot be served; never reaches a caller
+├── ModelUriInvalid              the setting does not name a model version
+├── ModelNotFound                the registry has no such model, version or alias
+├── RegistryUnreachable          nobody answered
+└── ModelUnfit                   found, but it must not serve
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class FaultCode(StrEnum):
+    """Stable names of what can be wrong in a body; part of the API, listed in ``docs/api.md``."""
+
+    NOT_JSON = "not_json"
+    NOT_UTF8 = "not_utf8"
+    TOO_DEEP = "too_deep"
+    REPEATED_NAME = "repeated_name"
+    NOT_AN_OBJECT = "not_an_object"
+    NOT_AN_ARRAY = "not_an_array"
+    MISSING_MEMBER = "missing_member"
+    UNKNOWN_MEMBER = "unknown_member"
+    UNKNOWN_PARAMETER = "unknown_parameter"
+    NO_INSTANCES = "no_instances"
+    TOO_MANY_INSTANCES = "too_many_instances"
+    MISSING_FEATURE = "missing_feature"
+    UNKNOWN_FEATURE = "unknown_feature"
+    NOT_A_NUMBER = "not_a_number"
+    NOT_AN_INTEGER = "not_an_integer"
+    NOT_A_BOOLEAN = "not_a_boolean"
+    NOT_A_CATEGORY = "not_a_category"
+    UNKNOWN_CATEGORY = "unknown_category"
+    NOT_FINITE = "not_finite"
+    OUT_OF_RANGE = "out_of_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    One thing that is wrong in a request, and where.
+
+    Attributes
+    ----------
+    pointer : str
+        JSON pointer (RFC 6901) into the request body; "" is the whole body.
+    code : FaultCode
+    detail : str
+        What is wrong and what would be right, for a person.
+    """
+
+    pointer: str
+    code: FaultCode
+    detail: str
+
+
+class ServingError(Exception):
+    """Base of every failure that a caller sees; `code` is part of the API."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "The service failed"
+
+    def __init__(self, detail: str, faults: Sequence[Fault] = (), n_faults: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.n_faults = len(self.faults) if n_faults is None else n_faults
+
+
+class InvalidRequest(ServingError):
+    """The caller sent something that cannot be predicted."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "invalid_request"
+    title = "The request cannot be predicted"
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not the JSON text that RFC 8259 describes."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = "malformed_body"
+    title = "The body is not JSON"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body has more bytes than `TREESERVE_MAX_BODY_BYTES`."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "body_too_large"
+    title = "The body is too large"
+
+
+class TooManyInstances(InvalidRequest):
+    """The body has more instances than `TREESERVE_MAX_INSTANCES`."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "too_many_instances"
+    title = "The request has too many instances"
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The body is declared to be something other than JSON in UTF-8."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_media_type"
+    title = "The content type is not supported"
+
+
+class ModelNotReady(ServingError):
+    """No verified model version serves yet."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "not_ready"
+    title = "No model is ready"
+
+
+class PredictionNotFinite(ServingError):
+    """The model answered NaN or infinity, which JSON cannot carry."""
+
+    code = "prediction_not_finite"
+    title = "The model's answer is not a number"
+
+
+class ModelError(Exception):
+    """Base of why a model version does not serve; the text says what to do next."""
+
+
+class ModelUriInvalid(ModelError):
+    """The URI does not name a model version."""
+
+
+class ModelNotFound(ModelError):
+    """The registry answers, and has no such model, version or alias."""
+
+
+class RegistryUnreachable(ModelError):
+    """The registry or the artifact store does not answer, or answers garbage."""
+
+
+class ModelUnfit(ModelError):
+    """The model version was found and must not serve: pickled, corrupt or contradictory."""

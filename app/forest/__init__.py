@@ -1,0 +1,1 @@
+"""Evaluates a forest: a float32 matrix of codes and numbers in, margins and predictions out."""

@@ -1,0 +1,83 @@
+"""What stands in a booster's own document besides the trees: names, types, categories, shape."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from app.errors import ModelUnfit
+from app.signature import BoosterFeature
+
+
+@dataclass(frozen=True)
+class BoosterDocument:
+    """
+    The parts of XGBoost's JSON model that serving needs.
+
+    Attributes
+    ----------
+    features : tuple of BoosterFeature
+        In the order of the matrix's columns.
+    objective : str
+        XGBoost's name of it, such as ``binary:logistic``.
+    has_trees : bool
+        False for gblinear, which XGBoost cannot predict in place.
+    best_iteration : int or None
+        Where early stopping found the best round, if it was used.
+    """
+
+    features: tuple[BoosterFeature, ...]
+    objective: str
+    has_trees: bool
+    best_iteration: int | None
+
+
+def read_booster_document(raw_json: bytes) -> BoosterDocument:
+    """
+    Read the document that ``Booster.save_raw("json")`` gives.
+
+    Raises
+    ------
+    ModelUnfit
+        If it is not laid out as XGBoost 2 and 3 lay it out.
+    """
+    try:
+        learner = json.loads(raw_json)["learner"]
+        booster = learner["gradient_booster"]
+        has_trees = booster["name"] != "gblinear"
+        trees = booster["gbtree"]["model"] if "gbtree" in booster else booster["model"]
+        n_features = int(learner["learner_model_param"]["num_feature"])
+        best = learner.get("attributes", {}).get("best_iteration")
+        return BoosterDocument(
+            features=_read_features(learner, trees, n_features),
+            objective=str(learner["objective"]["name"]),
+            has_trees=has_trees,
+            best_iteration=None if best is None else int(best),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelUnfit(f"the booster's document is not one that XGBoost 2 or 3 writes: {error!r}") from None
+
+
+def _read_features(learner: dict[str, Any], trees: dict[str, Any], n_features: int) -> tuple[BoosterFeature, ...]:
+    # A booster trained on a bare array has no names; XGBoost's own reports then call them f0, f1, …
+    names = learner.get("feature_names") or [f"f{column}" for column in range(n_features)]
+    types = learner.get("feature_types") or [""] * n_features
+    encodings = trees.get("cats", {}).get("enc") or [{}] * n_features
+    if not len(names) == len(types) == len(encodings) == n_features:
+        raise ValueError("feature names, types and categories differ in number")
+    return tuple(
+        BoosterFeature(name, kind == "c", _stored_categories(encoding) if kind == "c" else ())
+        for name, kind, encoding in zip(names, types, encodings, strict=True)
+    )
+
+
+def _stored_categories(encoding: dict[str, Any]) -> tuple[bytes | int, ...]:
+    values = encoding.get("values", [])
+    if "offsets" not in encoding:
+        return tuple(int(value) for value in values)
+    # Names are one run of signed bytes, cut at the offsets.
+    run = bytes(value & 0xFF for value in values)
+    offsets = encoding["offsets"]
+    return tuple(run[start:end] for start, end in pairwise(offsets))

@@ -1,0 +1,119 @@
+"""XGBoost itself as the evaluator: the reference that any other one must agree with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+
+from app.errors import ModelUnfit
+from app.forest.document import BoosterDocument, read_booster_document
+
+FloatMatrix = npt.NDArray[np.float32]
+
+_SUFFIXES = {".ubj", ".json"}
+
+
+class XGBoostForest:
+    """
+    One loaded booster; never changed after loading, safe to call from several threads.
+
+    Attributes
+    ----------
+    document : BoosterDocument
+    """
+
+    def __init__(self, path: Path, *, stops_at_best_iteration: bool) -> None:
+        """
+        Load a booster from XGBoost's own format.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            A ``.ubj`` or ``.json`` file; anything else, pickles first of all, is refused unread.
+        stops_at_best_iteration : bool
+            Whether early stopping's best round is the last one used, as a scikit-learn wrapper
+            does it; a plain `Booster` uses all rounds.
+
+        Raises
+        ------
+        ModelUnfit
+            If the file is not such a file, or XGBoost cannot read it.
+        """
+        _refuse_foreign_formats(path)
+        try:
+            self._booster = xgboost.Booster({"nthread": _n_cpus()}, model_file=os.fspath(path))
+            raw = bytes(self._booster.save_raw("json"))
+        except xgboost.core.XGBoostError as error:
+            raise ModelUnfit(f"XGBoost cannot read {path.name}: {_first_line(error)}; is the file whole?") from None
+        self.document: BoosterDocument = read_booster_document(raw)
+        best = self.document.best_iteration
+        self._rounds = (0, best + 1) if stops_at_best_iteration and best is not None else (0, 0)
+
+    def margins(self, matrix: FloatMatrix) -> npt.NDArray[np.float32]:
+        """
+        Sums of the leaves, before the objective's output transform.
+
+        Parameters
+        ----------
+        matrix : numpy.ndarray of float32, shape (n_rows, n_features)
+            Categories as codes, missing values as NaN.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n_rows,) or (n_rows, n_classes)
+        """
+        return self._answer(matrix, "margin")
+
+    def predictions(self, matrix: FloatMatrix) -> npt.NDArray[np.float32]:
+        """
+        What ``Booster.predict`` answers: probabilities, values or classes, by the objective.
+
+        Parameters and returns are those of `margins`.
+        """
+        return self._answer(matrix, "value")
+
+    def _answer(self, matrix: FloatMatrix, kind: str) -> npt.NDArray[np.float32]:
+        if self.document.has_trees:
+            answer: Any = self._booster.inplace_predict(
+                matrix, iteration_range=self._rounds, predict_type=kind, validate_features=False
+            )
+        else:
+            columns = [feature.name for feature in self.document.features]
+            data = xgboost.DMatrix(matrix, feature_names=columns if self._booster.feature_names else None, nthread=1)
+            answer = self._booster.predict(data, output_margin=kind == "margin")
+        return np.asarray(answer, dtype=np.float32)
+
+
+def _refuse_foreign_formats(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(2)
+    except OSError as error:
+        raise ModelUnfit(f"{path.name} cannot be read: {error.strerror}") from None
+    # 0x80 opens every pickle since protocol 2; both of XGBoost's own formats open with a brace.
+    if head[:1] == b"\x80" or path.suffix in {".pkl", ".pickle", ".joblib", ".cloudpickle"}:
+        raise ModelUnfit(
+            f"{path.name} is a pickle, which can run any code when opened, and is never loaded; log the model "
+            'again with mlflow.xgboost.log_model(..., model_format="ubj")'
+        )
+    if path.suffix not in _SUFFIXES or head[:1] != b"{":
+        raise ModelUnfit(f"{path.name} is not in XGBoost's own format (.ubj or .json); log the model again in it")
+
+
+def _n_cpus() -> int:
+    """CPUs this process may use; more threads than that slow XGBoost down many times over."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup v2 here, or no quota ("max")
+        return allowed
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].split("] ", 1)[-1].strip()

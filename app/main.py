@@ -1,0 +1,88 @@
+"""The composition root: every part is made here, once, and handed to those that need it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+
+from app import __version__
+from app.endpoints.docs import add_docs
+from app.endpoints.middleware import RequestMiddleware
+from app.endpoints.model_info import model_router
+from app.endpoints.openapi import add_openapi
+from app.endpoints.operations import operations_router
+from app.endpoints.predict import PredictEndpoint, PredictRoute
+from app.endpoints.problem import answer_http_exception, answer_serving_error
+from app.errors import ModelError, ServingError
+from app.metrics import Metrics
+from app.payload_log import PayloadLog, open_sink
+from app.registry.registry import Registry
+from app.rollout import Rollout
+from app.settings import Settings
+
+
+def create_app(
+    settings: Settings,
+    registry: Registry,
+    collectors: CollectorRegistry,
+    on_load_failure: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """
+    Make the service. It starts to load its model when the server starts it.
+
+    Parameters
+    ----------
+    settings : Settings
+    registry : Registry
+        Where model versions come from.
+    collectors : prometheus_client.CollectorRegistry
+        Where the metrics are kept; one an app.
+    on_load_failure : callable
+        Called from a thread of its own if the model version cannot serve; the reason is logged
+        and stands in ``app.state.rollout.failure``.
+
+    Raises
+    ------
+    OSError
+        If the payload log's file cannot be opened.
+    """
+    metrics = Metrics(collectors)
+    sink = open_sink(settings.payload_log)
+    payload_log = PayloadLog(sink, metrics)
+    rollout = Rollout(registry, settings.model_uri, metrics)
+
+    def load() -> None:
+        try:
+            rollout.load()
+        except ModelError:
+            on_load_failure()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        payload_log.start()
+        # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
+        threading.Thread(target=load, name="rollout", daemon=True).start()
+        yield
+        if payload_log.close() and sink not in (None, sys.stdout):
+            sink.close()
+
+    app = FastAPI(
+        title="treeserve", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.rollout = rollout
+    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_exception_handler(ServingError, answer_serving_error)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    predict = PredictEndpoint(rollout, payload_log, metrics, settings)
+    app.router.routes.append(PredictRoute(predict))
+    app.include_router(model_router(rollout, settings))
+    app.include_router(operations_router(rollout, metrics))
+    add_docs(app)
+    add_openapi(app, rollout, settings)
+    return app

@@ -1,0 +1,217 @@
+"""
+The payload log: what was asked and what was answered, one ECS line an instance.
+
+A request only hands its exchange over; a thread of its own turns it into lines and writes
+them. What does not fit into the bounded queue, or cannot be written, is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from app.ecs import PREDICTION_DATASET, EcsFormatter
+from app.metrics import Metrics
+from app.model_version import ModelVersion
+from app.signature import FeatureType, Signature
+
+log = logging.getLogger(__name__)
+
+# Lines waiting to be written; at about 2 KB each this bounds the memory to some 40 MB.
+MAX_WAITING_LINES = 20_000
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """
+    One request and its answer.
+
+    Attributes
+    ----------
+    request_id : str
+    trace_id : str or None
+    at_s : float
+        When the request came, in seconds since the epoch.
+    duration_ns : int
+        From the body's last byte to the answer's first.
+    version : ModelVersion
+    signature : Signature
+    instances : sequence of mapping
+        As the caller sent them.
+    predictions : sequence of float, or of sequences of float
+    unknown : mapping of int to list of str
+        The features of an instance whose category the model does not know.
+    """
+
+    request_id: str
+    trace_id: str | None
+    at_s: float
+    duration_ns: int
+    version: ModelVersion
+    signature: Signature
+    instances: Sequence[Mapping[str, Any]]
+    predictions: Sequence[float] | Sequence[Sequence[float]]
+    unknown: Mapping[int, list[str]]
+
+
+class PayloadLog:
+    """Writes exchanges to a sink from a thread of its own."""
+
+    def __init__(self, sink: TextIO | None, metrics: Metrics, max_waiting_lines: int = MAX_WAITING_LINES) -> None:
+        """
+        Make a log that is not running yet.
+
+        Parameters
+        ----------
+        sink : text stream or None
+            Where the lines go; None writes nothing and counts nothing.
+        """
+        self._sink = sink
+        self._metrics = metrics
+        self._max_waiting_lines = max_waiting_lines
+        self._formatter = EcsFormatter()
+        self._waiting: deque[Exchange] = deque()
+        self._n_waiting_lines = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._write_failed = False
+        self._writer = threading.Thread(target=self._write_until_closed, name="payload-log", daemon=True)
+
+    def start(self) -> None:
+        """Start the writer."""
+        if self._sink is not None:
+            self._writer.start()
+
+    def record(self, exchange: Exchange) -> None:
+        """Hand an exchange over; never blocks and never fails."""
+        if self._sink is None:
+            return
+        n_lines = len(exchange.instances)
+        with self._changed:
+            # An exchange larger than the whole queue is taken when the queue is empty, or it never would be.
+            if self._n_waiting_lines and self._n_waiting_lines + n_lines > self._max_waiting_lines:
+                self._metrics.payload_dropped.labels("queue_full").inc(n_lines)
+                return
+            self._waiting.append(exchange)
+            self._n_waiting_lines += n_lines
+            self._changed.notify()
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """
+        Write what is waiting and end the writer; what is left after `timeout_s` is dropped and counted.
+
+        Returns
+        -------
+        bool
+            Whether the writer has ended, so that the sink may be closed.
+        """
+        if not self._writer.is_alive():
+            return True
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._writer.join(timeout_s)
+        with self._changed:
+            if self._n_waiting_lines:
+                self._metrics.payload_dropped.labels("closed").inc(self._n_waiting_lines)
+                log.error("%d lines of the payload log were not written before the end", self._n_waiting_lines)
+            self._waiting.clear()
+            self._n_waiting_lines = 0
+        return not self._writer.is_alive()
+
+    def _write_until_closed(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                exchange = self._waiting.popleft()
+                self._n_waiting_lines -= len(exchange.instances)
+            self._write(exchange)
+
+    def _write(self, exchange: Exchange) -> None:
+        assert self._sink is not None
+        n_lines = len(exchange.instances)
+        try:
+            self._sink.write("".join(self._lines(exchange)))
+            self._sink.flush()
+        except (OSError, ValueError) as error:  # a full disk, a broken pipe, a closed stream
+            self._metrics.payload_dropped.labels("write_failed").inc(n_lines)
+            if not self._write_failed:
+                log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
+            self._write_failed = True
+            return
+        self._metrics.payload_written.inc(n_lines)
+        self._write_failed = False
+
+    def _lines(self, exchange: Exchange) -> list[str]:
+        version = exchange.version
+        common: dict[str, Any] = {
+            "event.dataset": PREDICTION_DATASET,
+            "event.duration": exchange.duration_ns,
+            "http.request.id": exchange.request_id,
+            "treeserve.model.name": version.name,
+            "treeserve.model.version": version.version,
+        }
+        optional = {
+            "trace.id": exchange.trace_id,
+            "treeserve.model.alias": version.alias,
+            "treeserve.model.run_id": version.run_id,
+        }
+        common.update((name, value) for name, value in optional.items() if value is not None)
+        kinds = {feature.name: feature.type for feature in exchange.signature.features}
+        lines = []
+        for index, (instance, prediction) in enumerate(zip(exchange.instances, exchange.predictions, strict=True)):
+            fields = common | _instance_fields(index, instance, prediction, kinds)
+            if index in exchange.unknown:
+                fields["treeserve.features.unknown"] = exchange.unknown[index]
+            lines.append(self._line(exchange, fields))
+        return lines
+
+    def _line(self, exchange: Exchange, fields: dict[str, Any]) -> str:
+        record = logging.LogRecord("treeserve.prediction", logging.INFO, "", 0, "prediction", None, None)
+        record.created = exchange.at_s
+        record.ecs = fields
+        return self._formatter.format(record) + "\n"
+
+
+def _instance_fields(
+    index: int, instance: Mapping[str, Any], prediction: object, kinds: Mapping[str, FeatureType]
+) -> dict[str, Any]:
+    numbers: dict[str, float] = {}
+    categories: dict[str, str] = {}
+    for name, value in instance.items():
+        if value is None:
+            continue
+        if kinds[name] is FeatureType.CATEGORY:
+            categories[name] = str(value)
+        else:
+            numbers[name] = float(value)
+    return {
+        "treeserve.request.instance": index,
+        "treeserve.features.number": numbers,
+        "treeserve.features.category": categories,
+        "treeserve.prediction": prediction,
+    }
+
+
+def open_sink(place: str) -> TextIO | None:
+    """
+    Open what `TREESERVE_PAYLOAD_LOG` names: `stdout`, `off` or a file to append to.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    if place == "off":
+        return None
+    if place == "stdout":
+        return sys.stdout
+    return Path(place).open("a", encoding="utf-8")

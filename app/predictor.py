@@ -1,0 +1,152 @@
+"""A predictor: one loaded model version, immutable, with all that an answer needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.artifacts import Card, GoldenRows, UnknownCategoryPolicy, read_artifact
+from app.errors import InvalidRequest, ModelUnfit, PredictionNotFinite
+from app.forest.xgboost_forest import FloatMatrix, XGBoostForest
+from app.mlmodel import ModelFolder, read_model_folder
+from app.model_version import ModelVersion
+from app.profile import ReferenceProfile
+from app.signature import FeatureType, Signature, build_signature
+from app.wire.instances import InstancesDecoder
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """
+    One model version, ready to answer. A request holds its reference until it is answered.
+
+    Attributes
+    ----------
+    version : ModelVersion
+    signature : Signature
+    forest : XGBoostForest
+    objective : str
+        XGBoost's name of what the booster was trained for.
+    card, profile, golden
+        The model version's artifacts, each None where it has none.
+    decoder : InstancesDecoder
+        Reads the bodies of ``POST /predict`` for this signature.
+    example : mapping of feature name to value
+        An instance that `decoder` accepts.
+    """
+
+    version: ModelVersion
+    signature: Signature
+    forest: XGBoostForest
+    objective: str
+    card: Card | None
+    profile: ReferenceProfile | None
+    golden: GoldenRows | None
+    decoder: InstancesDecoder
+    example: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: Path, version: ModelVersion) -> Predictor:
+        """
+        Load a model folder as MLflow wrote it.
+
+        Raises
+        ------
+        ModelUnfit
+            If a file is missing, corrupt or pickled, or two of them contradict each other.
+        """
+        folder = read_model_folder(path)
+        card = read_artifact(Card, folder.extra_file("card.json"))
+        _check_digest(folder, card)
+        forest = XGBoostForest(folder.booster, stops_at_best_iteration=folder.is_scikit_learn_wrapper)
+        categories = {} if card is None else card.categories
+        signature = build_signature(forest.document.features, folder.inputs, categories)
+        decoder = InstancesDecoder(signature)
+        golden = read_artifact(GoldenRows, folder.extra_file("golden.json"))
+        return cls(
+            version=replace(version, run_id=version.run_id or folder.run_id),
+            signature=signature,
+            forest=forest,
+            objective=forest.document.objective,
+            card=card,
+            profile=read_artifact(ReferenceProfile, folder.extra_file("profile.json")),
+            golden=golden,
+            decoder=decoder,
+            example=_choose_example(signature, decoder, folder.input_example, golden),
+        )
+
+    def predict(self, matrix: FloatMatrix) -> npt.NDArray[np.float32]:
+        """
+        Answer every row.
+
+        Parameters
+        ----------
+        matrix : numpy.ndarray of float32, shape (n_rows, n_features)
+            In the signature's order; categories as codes, missing values as NaN.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n_rows,) or (n_rows, n_classes)
+
+        Raises
+        ------
+        PredictionNotFinite
+            If an answer is NaN or infinite, which JSON cannot carry.
+        """
+        predictions = self.forest.predictions(matrix)
+        finite = np.isfinite(predictions)
+        if not finite.all():
+            row = int(np.argmin(finite.reshape(len(predictions), -1).all(axis=1)))
+            raise PredictionNotFinite(f"the model's answer to instance {row} is not a finite number")
+        return predictions
+
+    def unknown_is_missing(self, policy: UnknownCategoryPolicy | None) -> bool:
+        """
+        Whether an unknown category is predicted as a missing value.
+
+        Parameters
+        ----------
+        policy : {"reject", "missing"} or None
+            The operator's word; None leaves it to the model's card, and that to "reject".
+        """
+        return (policy or (self.card and self.card.unknown_category)) == "missing"
+
+
+def _check_digest(folder: ModelFolder, card: Card | None) -> None:
+    """Refuse a booster that is not the one its card was written for, before XGBoost opens it."""
+    if card is None:
+        return
+    try:
+        with folder.booster.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnfit(f"{folder.booster.name} cannot be read: {error.strerror}") from None
+    if digest != card.booster_sha256:
+        raise ModelUnfit(
+            f"{folder.booster.name} is not the file that card.json was written for (sha256 {digest[:12]}…, the card "
+            f"says {card.booster_sha256[:12]}…): it was changed or is not whole; register the model version again"
+        )
+
+
+def _choose_example(
+    signature: Signature, decoder: InstancesDecoder, logged: Mapping[str, Any] | None, golden: GoldenRows | None
+) -> Mapping[str, Any]:
+    """MLflow's input example if it can be predicted as it is, else a golden row, else the plainest values."""
+    for candidate in (logged, golden.instances[0] if golden else None):
+        if candidate is not None:
+            try:
+                decoder.decode(
+                    json.dumps({"instances": [candidate]}).encode(), max_instances=1, unknown_is_missing=False
+                )
+            except InvalidRequest:
+                continue
+            return candidate
+    plain = {FeatureType.BOOLEAN: False, FeatureType.NUMBER: 0.0, FeatureType.INTEGER: 0, FeatureType.LONG: 0}
+    return {f.name: f.categories[0] if f.categories else plain[f.type] for f in signature.features}

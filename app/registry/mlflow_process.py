@@ -1,0 +1,45 @@
+"""
+The child process that imports MLflow, answers one request on its standard output and ends.
+
+Run as ``python -m app.registry.mlflow_process '{"do": …}'`` by `app.registry.child` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+_NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
+
+
+def main(request: dict[str, Any]) -> dict[str, Any]:
+    """Do what is asked; an answer with `not_found` or `unreachable` says why it could not be done."""
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if request["do"] == "resolve":
+            client = mlflow.MlflowClient()
+            name = request["name"]
+            if request["alias"]:
+                found = client.get_model_version_by_alias(name, request["alias"])
+            else:
+                found = client.get_model_version(name, request["version"])
+            return {"version": str(found.version), "run_id": found.run_id}
+        mlflow.artifacts.download_artifacts(artifact_uri=request["source"], dst_path=request["folder"])
+        return {}
+    except MlflowException as error:
+        kind = "not_found" if error.error_code in _NOT_FOUND else "unreachable"
+        return {kind: _first_line(error)}
+    except Exception as error:  # whatever an artifact store's own client raises
+        return {"unreachable": f"{type(error).__name__}: {_first_line(error)}"}
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))

@@ -1,0 +1,97 @@
+"""The registry as the service sees it: what a URI means now, and where its files are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from app.errors import ModelNotFound, RegistryUnreachable
+from app.model_version import ModelVersion
+from app.registry import child
+from app.registry.cache import ModelCache
+from app.registry.resolve import resolve_model_uri
+
+
+class Registry(Protocol):
+    """Anything that model versions come from; tests hand in a fake one."""
+
+    def resolve(self, uri: str) -> ModelVersion:
+        """Which model version the URI means now; raises `ModelError`."""
+
+    def fetch(self, version: ModelVersion) -> Path:
+        """A folder with the model version's files; raises `ModelError`."""
+
+
+class MlflowRegistry:
+    """MLflow, whichever store it keeps, with a cache of model folders on local disk."""
+
+    def __init__(self, tracking_uri: str, cache_dir: Path) -> None:
+        self._tracking_uri = tracking_uri
+        self._cache = ModelCache(cache_dir)
+
+    def resolve(self, uri: str) -> ModelVersion:
+        """
+        Which model version the URI means now.
+
+        Raises
+        ------
+        ModelUriInvalid, ModelNotFound, RegistryUnreachable
+        """
+        return resolve_model_uri(uri, self._tracking_uri)
+
+    def fetch(self, version: ModelVersion) -> Path:
+        """
+        A local folder with the model version's files, downloaded unless they are there already.
+
+        Raises
+        ------
+        ModelNotFound
+            If its files are gone.
+        RegistryUnreachable
+            If they cannot be downloaded, or the cache folder cannot be written.
+        """
+        source = _local_folder(version.source)
+        if source is not None and not version.is_immutable:
+            return source  # a directory that was named as such is read where it is
+        key = _cache_key(self._tracking_uri, version)
+        if version.is_immutable and (cached := self._cache.find(key)):
+            return cached
+        try:
+            with self._cache.fill(key) as folder:
+                if source is None:
+                    child.download(version.source, folder, self._tracking_uri)
+                else:
+                    _copy(source, folder, version)
+        except OSError as error:
+            raise RegistryUnreachable(
+                f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {error.strerror or error} "
+                f"({error.filename}); make room there, or name another folder"
+            ) from None
+        return self._cache.place(key)
+
+
+def _cache_key(tracking_uri: str, version: ModelVersion) -> str:
+    # With run and source: a store that was deleted and made anew counts its versions from 1 again.
+    identity = [tracking_uri, version.name, version.version, version.run_id, version.source]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+
+
+def _local_folder(source: str) -> Path | None:
+    """The folder that a source names, if it is one on this machine."""
+    parts = urlsplit(source)
+    if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
+        return None
+    return Path(unquote(parts.path) if parts.scheme else source)
+
+
+def _copy(source: Path, folder: Path, version: ModelVersion) -> None:
+    if not source.is_dir():
+        raise ModelNotFound(
+            f"the files of {version} are not at {source} any more; if the project was moved or copied, its store "
+            "still names the old folder: move it back, or delete .mlflow and train again (make train)"
+        )
+    shutil.copytree(source, folder, dirs_exist_ok=True)

@@ -1,0 +1,93 @@
+"""
+A model URI to the model version it means now, without importing MLflow.
+
+`import mlflow` takes two seconds and a hundred megabytes, so the question is asked in one
+bounded HTTP GET, or one read where the store is an SQLite file. Other stores are asked by a
+child process that imports MLflow and ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.errors import ModelNotFound, ModelUriInvalid
+from app.model_version import ModelVersion
+from app.registry import child
+from app.registry.query import RegistryQuery
+from app.registry.rest import ask_rest
+from app.registry.sqlite import ask_sqlite
+
+_REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+_LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
+_RUN = re.compile(r"runs:/(?P<run_id>[0-9a-f]{32})/(?P<path>.+)")
+
+
+def resolve_model_uri(uri: str, tracking_uri: str) -> ModelVersion:
+    """
+    Which model version a URI means now.
+
+    Parameters
+    ----------
+    uri : str
+        ``models:/name@alias``, ``models:/name/version``, ``models:/m-…`` (a logged model),
+        ``runs:/…/path``, an artifact-store URI or a local directory.
+    tracking_uri : str
+        MLflow's, as `app.registry.store.tracking_uri` gives it.
+
+    Raises
+    ------
+    ModelUriInvalid
+        If the URI has none of these forms.
+    ModelNotFound
+        If the registry has no such model, version or alias, or the directory is not there.
+    RegistryUnreachable
+        If nobody answers.
+    """
+    if found := _REGISTERED.fullmatch(uri):
+        return _ask_registry(RegistryQuery(found["name"], found["alias"], found["version"]), tracking_uri)
+    if found := _RUN.fullmatch(uri):
+        return ModelVersion(Path(found["path"]).name, found["run_id"], None, found["run_id"], uri, is_immutable=False)
+    if found := _LOGGED.fullmatch(uri):
+        return ModelVersion(found["model_id"], found["model_id"], None, None, uri, is_immutable=True)
+    scheme = urlsplit(uri).scheme
+    if scheme in ("", "file"):
+        return _resolve_folder(Path(urlsplit(uri).path) if scheme else Path(uri))
+    if scheme in ("models", "runs"):
+        raise ModelUriInvalid(
+            f"{uri!r} does not name a model version; write models:/name@alias, models:/name/version or "
+            "runs:/run_id/path"
+        )
+    return ModelVersion(_last_step(uri), _digest(uri.encode()), None, None, uri, is_immutable=False)
+
+
+def _ask_registry(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
+    scheme = urlsplit(tracking_uri).scheme
+    if scheme in ("http", "https"):
+        return ask_rest(query, tracking_uri)
+    if scheme == "sqlite":
+        return ask_sqlite(query, tracking_uri)
+    return child.resolve(query, tracking_uri)
+
+
+def _resolve_folder(folder: Path) -> ModelVersion:
+    """A local directory has no registry to number it: its `MLmodel`, which names a unique id, does."""
+    try:
+        digest = _digest((folder / "MLmodel").read_bytes())
+    except OSError:
+        raise ModelNotFound(
+            f"{folder} is not a folder with an MLmodel file; name a folder that MLflow logged, or a URI such as "
+            "models:/name@alias"
+        ) from None
+    folder = folder.resolve()
+    return ModelVersion(folder.name, digest, None, None, str(folder), is_immutable=False)
+
+
+def _last_step(uri: str) -> str:
+    return urlsplit(uri).path.rstrip("/").rsplit("/", 1)[-1] or uri
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,92 @@
+"""One bounded HTTP GET to MLflow's REST API, with the credentials that MLflow itself would use."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from app.errors import ModelError, ModelNotFound, RegistryUnreachable
+from app.model_version import ModelVersion
+from app.registry.query import RegistryQuery
+
+_TIMEOUT_S = 10.0
+
+
+def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
+    """
+    Answer a query from an MLflow server.
+
+    Raises
+    ------
+    ModelNotFound
+        If the server has no such model, version or alias.
+    RegistryUnreachable
+        If it does not answer in time, refuses us, or answers something else.
+    """
+    import requests  # here, because a local store needs no HTTP client at start-up
+
+    if query.alias:
+        path, wanted = "registered-models/alias", {"name": query.name, "alias": query.alias}
+    else:
+        path, wanted = "model-versions/get", {"name": query.name, "version": str(query.version)}
+    try:
+        response = requests.get(
+            f"{tracking_uri.rstrip('/')}/api/2.0/mlflow/{path}",
+            params=wanted,
+            headers=_bearer(),
+            auth=_basic(),
+            verify=_verify(),
+            timeout=_TIMEOUT_S,
+        )
+        answer = response.json()
+        if not response.ok:
+            raise _explain(response.status_code, answer, query, tracking_uri)
+        found = answer["model_version"]
+        version, status, run_id = str(found["version"]), found.get("status", "READY"), found.get("run_id") or None
+    except (requests.RequestException, KeyError, TypeError, AttributeError) as error:
+        raise RegistryUnreachable(
+            f"the MLflow server at {_shown(tracking_uri)} does not answer as one ({type(error).__name__}); "
+            "check MLFLOW_TRACKING_URI and that the server runs"
+        ) from None
+    if status != "READY":
+        raise ModelNotFound(f"{query.name} version {version} is not ready in the registry: its status is {status}")
+    return ModelVersion(query.name, version, query.alias, run_id, f"models:/{query.name}/{version}", is_immutable=True)
+
+
+def _basic() -> tuple[str, str] | None:
+    username, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    return (username, password) if username and password else None
+
+
+def _bearer() -> dict[str, str]:
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _verify() -> bool | str:
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        return False
+    return os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True
+
+
+def _explain(status: int, answer: Any, query: RegistryQuery, tracking_uri: str) -> ModelError:
+    """What an error answer of MLflow's means for the query."""
+    code, message = str(answer["error_code"]), str(answer["message"])
+    if code == "RESOURCE_DOES_NOT_EXIST" and "Registered Model" in message:
+        return ModelNotFound(
+            f"the registry at {_shown(tracking_uri)} has no registered model {query.name!r}. "
+            "Train and register it (make train), or name another in TREESERVE_MODEL_URI"
+        )
+    if code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        return query.not_found()
+    return RegistryUnreachable(
+        f"the MLflow server at {_shown(tracking_uri)} answers {status} {code}: {message}; "
+        "check MLFLOW_TRACKING_URI and the credentials"
+    )
+
+
+def _shown(tracking_uri: str) -> str:
+    """The address without credentials, which must not reach a log."""
+    parts = urlsplit(tracking_uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,86 @@
+"""
+Which model version answers: from the URI to a verified predictor in service.
+
+Resolve, fetch, load, verify, and only then one assignment that makes it current.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from app.errors import ModelError, ModelNotReady
+from app.metrics import Metrics
+from app.predictor import Predictor
+from app.registry.registry import Registry
+from app.verification import verify
+
+log = logging.getLogger(__name__)
+
+
+class Rollout:
+    """
+    Holds the predictor that serves.
+
+    Attributes
+    ----------
+    predictor : Predictor or None
+        The one that serves; None before the first.
+    failure : ModelError or None
+        Why no model version serves, once that is known.
+    """
+
+    def __init__(self, registry: Registry, model_uri: str, metrics: Metrics) -> None:
+        self._registry = registry
+        self._model_uri = model_uri
+        self._metrics = metrics
+        self.predictor: Predictor | None = None
+        self.failure: ModelError | None = None
+
+    @property
+    def current(self) -> Predictor:
+        """
+        The predictor that serves now; hold the reference for the length of a request.
+
+        Raises
+        ------
+        ModelNotReady
+            If none does, with the reason.
+        """
+        if self.predictor is None:
+            raise ModelNotReady(
+                f"No model version serves: {self.failure}" if self.failure else "The model version is being loaded."
+            )
+        return self.predictor
+
+    def load(self) -> None:
+        """
+        Bring the model version that the URI names into service; blocks for seconds.
+
+        Raises
+        ------
+        ModelError
+            If it cannot serve; the text says why and what to do.
+        """
+        started = time.monotonic()
+        try:
+            version = self._registry.resolve(self._model_uri)
+            log.info("%s is %s; fetching and verifying it", self._model_uri, version)
+            predictor = Predictor.load(self._registry.fetch(version), version)
+            verify(predictor)
+        except ModelError as error:
+            self.failure = error
+            log.critical("no model serves: %s", error, extra={"ecs": {"error.type": type(error).__name__}})
+            raise
+        self.predictor = predictor
+        version = predictor.version
+        duration_s = time.monotonic() - started
+        self._metrics.model_load_duration.set(duration_s)
+        self._metrics.model_info.labels(version.name, version.version, version.alias or "", version.run_id or "").set(1)
+        log.info(
+            "%s serves, %d features, verified in %.2f s",
+            version,
+            predictor.signature.n_features,
+            duration_s,
+            extra={"ecs": {"treeserve.model.name": version.name, "treeserve.model.version": version.version}},
+        )

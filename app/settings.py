@@ -1,0 +1,108 @@
+"""
+Every setting of the service: its environment variable, its default and what it is for.
+
+Read once, at start; frozen from then on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PREFIX = "TREESERVE_"
+
+
+class SettingsInvalid(Exception):
+    """A setting cannot be used; the text names it and says what would be right."""
+
+
+def _default_cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "treeserve"
+
+
+class Settings(BaseModel):
+    """The service's settings; the field `port` is the variable `TREESERVE_PORT`, and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model_uri: str = Field(
+        "models:/flight-delay@champion",
+        min_length=1,
+        description="The model version to serve: `models:/name@alias`, `models:/name/version`, `runs:/…`, "
+        "an artifact-store URI or a local directory.",
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    cache_dir: Path = Field(
+        default_factory=_default_cache_dir,
+        description="Where downloaded model versions are kept; `$XDG_CACHE_HOME/treeserve` or `~/.cache/treeserve`.",
+    )
+    max_body_bytes: int = Field(
+        16 * 1024 * 1024, ge=1, description="A larger request body is refused with 413 before it is read."
+    )
+    max_instances: int = Field(10_000, ge=1, description="More instances in one request are refused with 413.")
+    unknown_category: Literal["reject", "missing"] | None = Field(
+        None,
+        description="What an unknown category is: an error (`reject`) or a missing value (`missing`). Unset, the "
+        "model version's `card.json` decides, and where it is silent too, `reject`.",
+    )
+    payload_log: str = Field(
+        "stdout",
+        min_length=1,
+        description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path.",
+    )
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _is_not_a_service_link(cls, value: object) -> object:
+        if isinstance(value, str) and value.startswith("tcp://"):
+            raise ValueError(
+                "Kubernetes sets this variable itself for a Service called 'treeserve'; "
+                "give the pod `enableServiceLinks: false`"
+            )
+        return value
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """
+        Read the settings from environment variables; an empty one counts as unset.
+
+        Raises
+        ------
+        SettingsInvalid
+            With a line for each variable that cannot be used.
+        """
+        given = {name: environ[variable] for name in cls.model_fields if environ.get(variable := PREFIX + name.upper())}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise SettingsInvalid(
+                "\n".join(
+                    f"{PREFIX}{str(fault['loc'][0]).upper()}={given[str(fault['loc'][0])]!r}: {fault['msg']}"
+                    for fault in error.errors(include_url=False)
+                )
+            ) from None
+
+
+def find_unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """
+    Variables with our prefix that are no setting, each with the setting perhaps meant.
+
+    They are told and not refused: Kubernetes sets such variables itself beside a Service
+    called `treeserve` (``TREESERVE_SERVICE_HOST``, ``TREESERVE_PORT_8080_TCP``).
+    """
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    strangers = [
+        name
+        for name in environ
+        if name.startswith(PREFIX)
+        and name not in known
+        and not name.startswith((PREFIX + "SERVICE_", PREFIX + "PORT_"))
+    ]
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strangers}

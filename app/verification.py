@@ -1,0 +1,76 @@
+"""
+Is this model version fit to serve? Asked of every predictor before it answers anyone.
+
+Loading has already refused pickles, corrupt files and contradictions between booster,
+signature and card; here the model has to answer its own golden rows as it did at training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.artifacts import MAX_GOLDEN_INSTANCES, GoldenRows
+from app.errors import ModelUnfit, ServingError
+from app.predictor import Predictor
+from app.signature import FeatureType
+
+# Of float32 sums taken in another order, or by another version of XGBoost.
+RELATIVE_TOLERANCE = 1e-5
+ABSOLUTE_TOLERANCE = 1e-6
+
+
+def verify(predictor: Predictor) -> None:
+    """
+    Refuse a predictor that does not answer as its model was trained to.
+
+    Raises
+    ------
+    ModelUnfit
+        If a golden row is not valid, or its margin or prediction is out of tolerance.
+    """
+    if predictor.golden is not None:
+        _verify_golden_rows(predictor, predictor.golden)
+    _verify_profile(predictor)
+
+
+def _verify_golden_rows(predictor: Predictor, golden: GoldenRows) -> None:
+    try:
+        body = json.dumps({"instances": golden.instances}).encode()
+        matrix = predictor.decoder.decode(body, max_instances=MAX_GOLDEN_INSTANCES, unknown_is_missing=True).matrix
+        predictions = predictor.predict(matrix)
+    except ServingError as error:
+        where = f" ({error.faults[0].pointer}: {error.faults[0].detail})" if error.faults else ""
+        raise ModelUnfit(f"golden.json does not fit the model: {error.detail}{where}") from None
+    _compare("margin", golden.margins, predictor.forest.margins(matrix))
+    _compare("prediction", golden.predictions, predictions)
+
+
+def _compare(what: str, expected: Sequence[float] | Sequence[Sequence[float]], answered: np.ndarray) -> None:
+    wanted = np.asarray(expected, dtype=np.float64)
+    if wanted.shape != answered.shape:
+        raise ModelUnfit(f"golden.json has {what}s of shape {wanted.shape}, the model answers {answered.shape}")
+    close = np.isclose(answered, wanted, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE)
+    if not close.all():
+        row = int(np.argmin(close.reshape(len(close), -1).all(axis=1)))
+        raise ModelUnfit(
+            f"the model answers golden row {row} with the {what} {answered[row]}, and answered {wanted[row]} at "
+            f"training; {int(np.sum(~close))} of {close.size} differ: it is not the model that was registered, "
+            "or another version of XGBoost reads it otherwise"
+        )
+
+
+def _verify_profile(predictor: Predictor) -> None:
+    if predictor.profile is None:
+        return
+    features = {feature.name: feature for feature in predictor.signature.features}
+    for profiled in predictor.profile.features:
+        feature = features.get(profiled.name)
+        if feature is None:
+            raise ModelUnfit(f"profile.json describes {profiled.name!r}, which is no feature of the model")
+        if (profiled.type == "category") != (feature.type is FeatureType.CATEGORY):
+            raise ModelUnfit(
+                f"profile.json describes {profiled.name!r} as a {profiled.type}, the model has {feature.type}"
+            )

@@ -1,0 +1,1 @@
+"""Wire codecs: bytes to a matrix, predictions to bytes. They know no HTTP and no model."""

@@ -1,0 +1,234 @@
+"""
+The codec of ``POST /predict``: named instances to a matrix, predictions to an answer.
+
+Every fault of every instance is found in one pass, so that a caller mends them all at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import Fault, FaultCode, InvalidRequest, TooManyInstances
+from app.model_version import ModelVersion
+from app.signature import Signature
+from app.wire.features import FeatureReader, UnknownCategory, WrongValue, build_readers, nearest_name, shorten
+from app.wire.json_text import escape_pointer, parse_json
+
+# A body of many instances can hold a hundred thousand faults; the rest are counted, not listed.
+MAX_LISTED_FAULTS = 1_000
+# Looking for the nearest name among thousands takes milliseconds, so only so many names get one.
+_MAX_HINTS = 10
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """
+    What a request asks.
+
+    Attributes
+    ----------
+    instances : list of dict
+        As the caller sent them.
+    matrix : numpy.ndarray of float32, shape (n_instances, n_features)
+    unknown : dict of int to list of str
+        The features of each instance whose category is unknown and predicted as missing.
+    warnings : tuple of Fault
+        The same for the caller, the first `MAX_LISTED_FAULTS` of them.
+    """
+
+    instances: list[dict[str, Any]]
+    matrix: npt.NDArray[np.float32]
+    unknown: dict[int, list[str]]
+    warnings: tuple[Fault, ...]
+
+
+class InstancesDecoder:
+    """Decodes bodies for one signature; built once a model version, safe to share."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._n_features = signature.n_features
+        self._readers: dict[str, FeatureReader] = build_readers(signature)
+        self._required = [feature.name for feature in signature.features if feature.required]
+
+    def decode(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> Decoded:
+        """
+        Read a body.
+
+        Parameters
+        ----------
+        body : bytes
+            JSON text in UTF-8.
+        max_instances : int
+            More than that in one body are refused.
+        unknown_is_missing : bool
+            Whether an unknown category is a missing value, told in a warning, or a fault.
+
+        Raises
+        ------
+        MalformedBody
+            If it is not JSON.
+        TooManyInstances
+            If it has more than `max_instances`.
+        InvalidRequest
+            With every fault that it has, in the order of the instances.
+        """
+        document, repeats = parse_json(body)
+        faults = _Faults(repeats)
+        instances = _find_instances(document, max_instances, faults)
+        warnings = _Faults([])
+        unknown: dict[int, list[str]] = {}
+        rows = []
+        for index, instance in enumerate(instances):
+            row, strangers = self._read_instance(index, instance, faults)
+            rows.append(row)
+            for name, stranger in strangers:
+                (warnings if unknown_is_missing else faults).add_lazily(
+                    index, name, FaultCode.UNKNOWN_CATEGORY, stranger.describe
+                )
+            if strangers:
+                unknown[index] = [name for name, _ in strangers]
+        faults.refuse()
+        return Decoded(instances, np.array(rows, dtype=np.float32), unknown, tuple(warnings.listed))
+
+    def _read_instance(
+        self, index: int, instance: Any, faults: _Faults
+    ) -> tuple[list[float], list[tuple[str, UnknownCategory]]]:
+        """One row of the matrix, and the features whose category is unknown."""
+        strangers: list[tuple[str, UnknownCategory]] = []
+        row = [math.nan] * self._n_features
+        if not isinstance(instance, dict):
+            detail = f"an instance must be an object of named features, not {shorten(instance)}"
+            faults.add(f"/instances/{index}", FaultCode.NOT_AN_OBJECT, detail)
+            return row, strangers
+        readers = self._readers
+        for name, value in instance.items():
+            reader = readers.get(name)
+            if reader is None:
+                describe = partial(self._describe_unknown_feature, hints=faults.hints)
+                faults.add_lazily(index, name, FaultCode.UNKNOWN_FEATURE, describe)
+            elif value is not None:
+                try:
+                    row[reader.column] = reader.read(value)
+                except UnknownCategory as unknown:
+                    strangers.append((name, unknown))
+                except WrongValue as wrong:
+                    faults.add_lazily(index, name, wrong.code, wrong.describe)
+        for name in self._required:
+            if name not in instance:
+                faults.add_lazily(index, name, FaultCode.MISSING_FEATURE, _describe_missing_feature)
+        return row, strangers
+
+    def _describe_unknown_feature(self, name: str, hints: dict[str, str | None]) -> str:
+        if name not in hints and len(hints) < _MAX_HINTS:
+            hints[name] = nearest_name(name, self._readers)
+        nearest = hints.get(name)
+        hint = f"; did you mean {nearest!r}?" if nearest else "; GET /model lists the features"
+        return f"the model has no feature {shorten(name)}{hint}"
+
+
+class _Faults:
+    """Collects faults, listing the first and counting all."""
+
+    def __init__(self, first: list[Fault]) -> None:
+        self.listed = first[:MAX_LISTED_FAULTS]
+        self.n_found = len(first)
+        self.hints: dict[str, str | None] = {}
+
+    def add(self, pointer: str, code: FaultCode, detail: str) -> None:
+        self.n_found += 1
+        if len(self.listed) < MAX_LISTED_FAULTS:
+            self.listed.append(Fault(pointer, code, detail))
+
+    def add_lazily(self, index: int, name: str, code: FaultCode, describe: Callable[[str], str]) -> None:
+        """Describe the fault only if it is listed: a hostile body must not cost a text for each of its faults."""
+        if len(self.listed) < MAX_LISTED_FAULTS:
+            self.add(f"/instances/{index}/{escape_pointer(name)}", code, describe(name))
+        else:
+            self.n_found += 1
+
+    def refuse(self) -> None:
+        if self.n_found:
+            n = self.n_found
+            what = "1 fault" if n == 1 else f"{n} faults"
+            listed = "" if n == len(self.listed) else f", of which the first {len(self.listed)} are listed"
+            raise InvalidRequest(f"The request has {what}{listed}; nothing was predicted.", self.listed, n)
+
+
+def _find_instances(document: Any, max_instances: int, faults: _Faults) -> list[Any]:
+    """The instances of a body, or none of them where it has another shape."""
+    if not isinstance(document, dict):
+        faults.add("", FaultCode.NOT_AN_OBJECT, 'the body must be an object: {"instances": [...]}')
+        return []
+    for name in document:
+        if name not in ("instances", "parameters"):
+            faults.add(
+                f"/{escape_pointer(name)}",
+                FaultCode.UNKNOWN_MEMBER,
+                f"{shorten(name)} is not known here; a body has 'instances' and 'parameters'",
+            )
+    _check_parameters(document.get("parameters"), faults)
+    if "instances" not in document:
+        faults.add("/instances", FaultCode.MISSING_MEMBER, "the body must have 'instances'")
+        return []
+    instances = document["instances"]
+    if not isinstance(instances, list):
+        faults.add("/instances", FaultCode.NOT_AN_ARRAY, f"must be an array of objects, not {shorten(instances)}")
+        return []
+    if not instances:
+        faults.add("/instances", FaultCode.NO_INSTANCES, "there must be at least one instance")
+    if len(instances) > max_instances:
+        detail = f"{len(instances)} instances in one request; at most {max_instances} are answered"
+        raise TooManyInstances(
+            f"{detail}. Send them in several requests.",
+            [Fault("/instances", FaultCode.TOO_MANY_INSTANCES, detail)],
+        )
+    return instances
+
+
+def _check_parameters(parameters: Any, faults: _Faults) -> None:
+    if parameters is None:
+        return
+    if not isinstance(parameters, dict):
+        faults.add("/parameters", FaultCode.NOT_AN_OBJECT, f"must be an object, not {shorten(parameters)}")
+        return
+    for name in parameters:
+        detail = f"there is no parameter {shorten(name)}; leave 'parameters' out or empty"
+        faults.add(f"/parameters/{escape_pointer(name)}", FaultCode.UNKNOWN_PARAMETER, detail)
+
+
+def _describe_missing_feature(name: str) -> str:
+    return f"the required feature {name!r} is missing; send null if its value is not known"
+
+
+def encode_answer(
+    request_id: str, version: ModelVersion, predictions: npt.NDArray[np.float32], warnings: Sequence[Fault]
+) -> bytes:
+    """
+    Write an answer.
+
+    Parameters
+    ----------
+    predictions : numpy.ndarray of float32, shape (n_instances,) or (n_instances, n_classes)
+        Finite. Each is written as the shortest decimal that reads back as the same number.
+    """
+    answer: dict[str, Any] = {
+        "request_id": request_id,
+        "model": {"name": version.name, "version": version.version},
+        "predictions": predictions.tolist(),
+    }
+    if warnings:
+        answer["warnings"] = [describe_fault(warning) for warning in warnings]
+    return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def describe_fault(fault: Fault) -> dict[str, str]:
+    """One fault as callers see it, in errors and in warnings."""
+    return {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}

@@ -1,0 +1,107 @@
+"""
+JSON text to Python values, stricter than the standard library and never silent.
+
+A repeated name, `NaN`, `Infinity` or bytes that are not UTF-8 are kept track of or refused,
+where ``json.loads`` alone would let them through.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import Fault, FaultCode, MalformedBody
+
+
+class RepeatedNames(dict[str, Any]):
+    """A JSON object in which a name stands twice; the last value is kept, the names are told."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        self.names = {name for name, _ in pairs if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+
+
+@dataclass(frozen=True, slots=True)
+class NotFinite:
+    """A literal that Python's parser takes for a number and JSON does not have."""
+
+    text: str
+
+
+def escape_pointer(name: str) -> str:
+    """One step of a JSON pointer, RFC 6901."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def parse_json(body: bytes) -> tuple[Any, list[Fault]]:
+    """
+    Parse JSON text.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON text in UTF-8.
+
+    Returns
+    -------
+    value : object
+        Numbers beyond float64 are infinite, `NaN` and the like are `NotFinite`.
+    faults : list of Fault
+        One for each name that stands twice in an object.
+
+    Raises
+    ------
+    MalformedBody
+        If it is not JSON text at all.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _malformed(FaultCode.NOT_UTF8, f"byte {error.start} is not UTF-8") from None
+    repeats = False
+
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        repeats = True
+        return RepeatedNames(pairs)
+
+    try:
+        try:
+            value = json.loads(text, object_pairs_hook=to_object, parse_constant=NotFinite)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # Python refuses to parse an integer of thousands of digits; as a float it is infinite
+            value = json.loads(text, object_pairs_hook=to_object, parse_constant=NotFinite, parse_int=float)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise _malformed(FaultCode.NOT_JSON, f"{error.msg} at {where}") from None
+    except RecursionError:
+        raise _malformed(FaultCode.TOO_DEEP, "arrays and objects are nested too deeply") from None
+    return value, _find_repeats(value) if repeats else []
+
+
+def _find_repeats(value: Any) -> list[Fault]:
+    """Where in a parsed value an object repeats a name; an own stack, so that no depth is too deep."""
+    faults: list[Fault] = []
+    pending: list[tuple[str, Any]] = [("", value)]
+    while pending:
+        pointer, here = pending.pop()
+        if isinstance(here, RepeatedNames):
+            faults += [
+                Fault(f"{pointer}/{escape_pointer(name)}", FaultCode.REPEATED_NAME, "the name stands twice; keep one")
+                for name in sorted(here.names)
+            ]
+        if isinstance(here, dict):
+            pending += [(f"{pointer}/{escape_pointer(name)}", child) for name, child in here.items()]
+        elif isinstance(here, list):
+            pending += [(f"{pointer}/{index}", child) for index, child in enumerate(here)]
+    return faults
+
+
+def _malformed(code: FaultCode, detail: str) -> MalformedBody:
+    return MalformedBody(f"The body could not be read: {detail}.", [Fault("", code, detail)])

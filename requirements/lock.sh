@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Compile requirements/*.in into the hash-locked *.txt: `make lock`, and `make lock ARGS=--upgrade` for newer versions.
+#
+# The largest set is solved first and binds the smaller ones, so a package has one version in all of them, whatever
+# the Python from 3.11 on. Nothing of where the packages came from is written down.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+unset UV_FIND_LINKS UV_EXTRA_INDEX_URL UV_INDEX
+
+compile() {
+    local name=$1
+    shift
+    echo "requirements/$name.txt"
+    .venv/bin/uv pip compile "requirements/$name.in" --output-file "requirements/$name.txt" "$@" \
+        --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+        --no-emit-index-url --no-emit-find-links --annotation-style line --custom-compile-command "make lock"
+}
+
+compile dev "$@"
+compile train --constraint requirements/dev.txt
+compile serve --constraint requirements/dev.txt
+compile bootstrap --constraint requirements/dev.txt "$@"

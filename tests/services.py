@@ -1,0 +1,104 @@
+"""
+The whole service in this process, around a real booster and a fake registry.
+
+The registry is the only part that is not the real one: it hands out a folder that
+`tests.boosters` wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+
+from app.errors import ModelError
+from app.main import create_app
+from app.model_version import ModelVersion
+from app.settings import Settings
+
+RUN_ID = "a" * 32
+MODEL_URI = "models:/flight-delay@champion"
+WAIT_S = 20.0
+
+
+@dataclass
+class FakeRegistry:
+    """Resolves every URI to version 7, whose files are in `folder`; raises `failure` where it is set."""
+
+    folder: Path
+    failure: ModelError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def resolve(self, uri: str) -> ModelVersion:
+        self.asked.append(uri)
+        if self.failure is not None:
+            raise self.failure
+        return ModelVersion("flight-delay", "7", "champion", RUN_ID, str(self.folder), is_immutable=True)
+
+    def fetch(self, version: ModelVersion) -> Path:
+        return self.folder
+
+
+@dataclass
+class Service:
+    """A running service, as a test looks at it."""
+
+    app: FastAPI
+    client: TestClient
+    collectors: CollectorRegistry
+    payload_log: Path
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """The value of one metric; None where it has no such labels."""
+        return self.collectors.get_sample_value(name, labels)
+
+    def log_lines(self, n_lines: int) -> list[dict[str, Any]]:
+        """The payload log, once it has `n_lines` lines."""
+        for _ in wait():
+            lines = self.payload_log.read_text(encoding="utf-8").splitlines()
+            if len(lines) >= n_lines:
+                break
+        return [json.loads(line) for line in lines]
+
+    def predict(self, *instances: Mapping[str, Any]) -> list[Any]:
+        """The predictions of instances that are valid."""
+        response = self.client.post("/predict", json={"instances": instances})
+        assert response.status_code == 200, response.text
+        predictions: list[Any] = response.json()["predictions"]
+        return predictions
+
+
+def wait(at_most_s: float = WAIT_S, every_s: float = 0.005) -> Iterator[None]:
+    """Go round until the loop breaks, and fail when that takes too long."""
+    ends = time.monotonic() + at_most_s
+    while time.monotonic() < ends:
+        yield
+        time.sleep(every_s)
+    raise AssertionError(f"it did not happen within {at_most_s} s")
+
+
+@contextmanager
+def run_service(registry: FakeRegistry, payload_log: Path, *, ready: bool = True, **settings: Any) -> Iterator[Service]:
+    """
+    Start the service, wait until it serves (or has failed to, where `ready` is false), and end it.
+
+    Settings are the fields of `Settings` that are not the defaults.
+    """
+    given = {"model_uri": MODEL_URI, "payload_log": str(payload_log), **settings}
+    collectors = CollectorRegistry()
+    app = create_app(Settings.model_validate(given), registry, collectors)
+    with TestClient(app, follow_redirects=False) as client:
+        rollout = app.state.rollout
+        for _ in wait():
+            if rollout.predictor or rollout.failure:
+                break
+        assert ready is (rollout.predictor is not None), rollout.failure
+        yield Service(app, client, collectors, payload_log)
