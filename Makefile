@@ -45,7 +45,8 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has its own page: $$uri" ;; \
 	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && echo "MLflow's page: http://127.0.0.1:$$port" && \
 	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false && \
-	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --host 127.0.0.1 --port "$$port" --workers 1 ;; \
+	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \
+	           --workers 2 --uvicorn-opts "--log-level warning" ;; \
 	esac
 
 test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"

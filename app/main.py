@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -70,7 +70,8 @@ def create_app(
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
         if payload_log.close() and sink not in (None, sys.stdout):
-            sink.close()
+            with suppress(OSError):  # a disk that is still full; what is lost has been counted
+                sink.close()
 
     app = FastAPI(
         title="treeserve", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False

@@ -72,6 +72,10 @@ class Rollout:
             self.failure = error
             log.critical("no model serves: %s", error, extra={"ecs": {"error.type": type(error).__name__}})
             raise
+        except Exception as error:  # or the process would load for ever, neither ready nor failed
+            log.critical("no model serves: loading it failed", exc_info=error)
+            self.failure = ModelError("loading it failed unexpectedly; the log says why")
+            raise self.failure from error
         self.predictor = predictor
         version = predictor.version
         duration_s = time.monotonic() - started

@@ -91,8 +91,9 @@ class BoosterFeature:
     name : str
     is_category : bool
     stored_categories : tuple of bytes or of int
-        As XGBoost keeps them; empty when it kept none. Names are bytes because XGBoost 3.2
-        cuts a non-ASCII one to as many bytes as it has characters (dmlc/xgboost #12371).
+        As XGBoost keeps them; empty when it kept none. Names are bytes because XGBoost 3.2 cuts
+        the run of all names' bytes at counts of characters (dmlc/xgboost #12371): `Zürich`, `Oslo`
+        are kept as the bytes of `Züric`, `hOsl`.
     """
 
     name: str
@@ -168,7 +169,7 @@ def _build_feature(
         return Feature(feature.name, FeatureType.CATEGORY, required, categories)
     if declared is None:
         return Feature(feature.name, FeatureType.NUMBER, required)
-    if declared not in _FROM_MLFLOW:
+    if not isinstance(declared, str) or declared not in _FROM_MLFLOW:
         raise ModelUnfit(
             f"feature {feature.name!r} is a number in the booster and {declared!r} in MLflow's signature; "
             f"declare it as one of {sorted(_FROM_MLFLOW)}"
@@ -198,7 +199,7 @@ def _agreed_categories(feature: BoosterFeature, listed: Sequence[Category] | Non
         agreed = tuple(name.decode("ascii") if isinstance(name, bytes) else name for name in stored)
     else:
         agreed = tuple(listed)
-        if stored and (len(stored) != len(agreed) or not all(map(_is_same_category, stored, agreed))):
+        if stored and not _are_same(stored, agreed):
             raise ModelUnfit(
                 f"card.json and the booster disagree on the categories of {feature.name!r}: "
                 f"the card lists {_shorten(agreed)}, the booster {_shorten(stored)}; "
@@ -209,11 +210,14 @@ def _agreed_categories(feature: BoosterFeature, listed: Sequence[Category] | Non
     return agreed
 
 
-def _is_same_category(stored: bytes | int, listed: Category) -> bool:
-    if isinstance(stored, int) or isinstance(listed, int):
-        return stored == listed
-    whole = listed.encode()
-    return stored in (whole, whole[: len(listed)])
+def _are_same(stored: Sequence[bytes | int], listed: Sequence[Category]) -> bool:
+    if any(isinstance(category, int) for category in (*stored, *listed)):
+        return tuple(stored) == tuple(listed)
+    names = [name for name in stored if isinstance(name, bytes)]
+    wanted = [name for name in listed if isinstance(name, str)]
+    whole = [name.encode() for name in wanted]
+    as_cut = list(map(len, names)) == list(map(len, wanted)) and b"".join(whole).startswith(b"".join(names))
+    return names == whole or as_cut
 
 
 def _shorten(names: Sequence[object], at_most: int = 8) -> str:

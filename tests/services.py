@@ -8,6 +8,7 @@ The registry is the only part that is not the real one: it hands out a folder th
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,6 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from app.errors import ModelError
 from app.main import create_app
 from app.model_version import ModelVersion
 from app.settings import Settings
@@ -34,7 +34,7 @@ class FakeRegistry:
     """Resolves every URI to version 7, whose files are in `folder`; raises `failure` where it is set."""
 
     folder: Path
-    failure: ModelError | None = None
+    failure: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
     def resolve(self, uri: str) -> ModelVersion:
@@ -55,10 +55,11 @@ class Service:
     client: TestClient
     collectors: CollectorRegistry
     payload_log: Path
+    load_failed: threading.Event
 
-    def sample(self, name: str, **labels: str) -> float | None:
+    def sample(self, metric: str, /, **labels: str) -> float | None:
         """The value of one metric; None where it has no such labels."""
-        return self.collectors.get_sample_value(name, labels)
+        return self.collectors.get_sample_value(metric, labels)
 
     def log_lines(self, n_lines: int) -> list[dict[str, Any]]:
         """The payload log, once it has `n_lines` lines."""
@@ -86,19 +87,22 @@ def wait(at_most_s: float = WAIT_S, every_s: float = 0.005) -> Iterator[None]:
 
 
 @contextmanager
-def run_service(registry: FakeRegistry, payload_log: Path, *, ready: bool = True, **settings: Any) -> Iterator[Service]:
+def run_service(
+    registry: FakeRegistry, log_file: Path, *, ready: bool = True, **settings: Any
+) -> Iterator[Service]:
     """
     Start the service, wait until it serves (or has failed to, where `ready` is false), and end it.
 
     Settings are the fields of `Settings` that are not the defaults.
     """
-    given = {"model_uri": MODEL_URI, "payload_log": str(payload_log), **settings}
+    given = {"model_uri": MODEL_URI, "payload_log": str(log_file)} | settings
     collectors = CollectorRegistry()
-    app = create_app(Settings.model_validate(given), registry, collectors)
+    load_failed = threading.Event()
+    app = create_app(Settings.model_validate(given), registry, collectors, on_load_failure=load_failed.set)
     with TestClient(app, follow_redirects=False) as client:
         rollout = app.state.rollout
         for _ in wait():
             if rollout.predictor or rollout.failure:
                 break
         assert ready is (rollout.predictor is not None), rollout.failure
-        yield Service(app, client, collectors, payload_log)
+        yield Service(app, client, collectors, log_file, load_failed)

@@ -146,7 +146,7 @@ def _build(app: FastAPI, predictor: Predictor | None, settings: Settings) -> dic
     )
     document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
     problem = {"application/problem+json": {"schema": by_model[Problem, "serialization"]}}
-    document["paths"]["/predict"] = {
+    predict = {
         "post": {
             "tags": ["predict"],
             "summary": "Predict instances",
@@ -172,6 +172,8 @@ def _build(app: FastAPI, predictor: Predictor | None, settings: Settings) -> dic
             },
         }
     }
+    # First, because it is what the service is for; pages show paths in this order.
+    document["paths"] = {"/predict": predict, **document["paths"]}
     return document
 
 

@@ -46,7 +46,10 @@ class XGBoostForest:
         """
         _refuse_foreign_formats(path)
         try:
-            self._booster = xgboost.Booster({"nthread": _n_cpus()}, model_file=os.fspath(path))
+            # XGBoost prints its messages on standard output, among the log's JSON lines. One thread, because a
+            # row is not worth waking a second one, and threads that wait for a busy core cost many times the work.
+            with xgboost.config_context(verbosity=0):
+                self._booster = xgboost.Booster({"nthread": 1}, model_file=os.fspath(path))
             raw = bytes(self._booster.save_raw("json"))
         except xgboost.core.XGBoostError as error:
             raise ModelUnfit(f"XGBoost cannot read {path.name}: {_first_line(error)}; is the file whole?") from None
@@ -103,16 +106,6 @@ def _refuse_foreign_formats(path: Path) -> None:
         )
     if path.suffix not in _SUFFIXES or head[:1] != b"{":
         raise ModelUnfit(f"{path.name} is not in XGBoost's own format (.ubj or .json); log the model again in it")
-
-
-def _n_cpus() -> int:
-    """CPUs this process may use; more threads than that slow XGBoost down many times over."""
-    allowed = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(allowed, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup v2 here, or no quota ("max")
-        return allowed
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ def champion_folder(champion: ModelFolderBuilder, tmp_path_factory: pytest.TempP
 @pytest.fixture
 def serve(champion_folder: Path, tmp_path: Path) -> Iterator[Serve]:
     """Start services; all of them end with the test."""
+    numbers = count()
     with ExitStack() as running:
 
         def start(folder: Path = champion_folder, *, ready: bool = True, **settings: Any) -> Service:
-            place = tmp_path / f"payload-{id(settings)}.log"
+            place = tmp_path / f"payload-{next(numbers)}.log"
             return running.enter_context(run_service(FakeRegistry(folder), place, ready=ready, **settings))
 
         yield start

@@ -1,0 +1,1 @@
+"""The training side: data, training, evaluation, registration. Never part of the serving image."""

@@ -1,0 +1,112 @@
+"""
+What a model is trained on: instances with known outcomes, and what their features mean.
+
+Nothing here knows of flights; any data set that takes this shape can be trained, evaluated,
+packed and registered by the same code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Categories = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """
+    One feature, as MLflow's signature declares it.
+
+    Attributes
+    ----------
+    name : str
+    type : {"string", "long", "double"}
+        A string is a category; a long is never missing.
+    required : bool
+        Whether a caller always knows it.
+    meaning : str
+        For a person, with the unit.
+    """
+
+    name: str
+    type: Literal["string", "long", "double"]
+    required: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    Instances, each with its outcome and its moment.
+
+    Attributes
+    ----------
+    features : pandas.DataFrame, shape (n_rows, n_features)
+        Categories as plain strings, missing values as NaN.
+    outcomes : numpy.ndarray of int8, shape (n_rows,)
+        1 where it happened, else 0.
+    moments : pandas.Series of datetime with a time zone, shape (n_rows,)
+        What rows are split by.
+    """
+
+    features: pd.DataFrame
+    outcomes: npt.NDArray[np.int8]
+    moments: pd.Series
+
+    @property
+    def n_rows(self) -> int:
+        """How many instances there are."""
+        return len(self.features)
+
+    def select(self, is_chosen: npt.NDArray[np.bool_]) -> Dataset:
+        """Take the rows of a mask, in their order."""
+        return Dataset(
+            self.features.loc[is_chosen].reset_index(drop=True),
+            self.outcomes[is_chosen],
+            self.moments.loc[is_chosen].reset_index(drop=True),
+        )
+
+    def digest(self) -> str:
+        """SHA-256 over every name, value, outcome and moment: the same on every machine for the same rows."""
+        digest = hashlib.sha256()
+        for name in self.features.columns:
+            digest.update(name.encode() + b"\x00")
+            column = self.features[name]
+            if is_text(column):
+                # A missing value must not read like the empty string.
+                digest.update(b"".join(b"\x01" if pd.isna(v) else v.encode() + b"\x00" for v in column))
+            else:
+                digest.update(np.ascontiguousarray(column, dtype="<f8").tobytes())
+        digest.update(np.ascontiguousarray(self.outcomes, dtype="<i1").tobytes())
+        seconds = (self.moments - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
+        digest.update(np.ascontiguousarray(seconds, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds categories, not numbers."""
+    return not pd.api.types.is_numeric_dtype(column.dtype)
+
+
+def collect_categories(features: pd.DataFrame) -> Categories:
+    """
+    List the categories of each text column, sorted: a category's position is its code.
+
+    Only rows that the booster is fitted on may be given, for it knows no others.
+    """
+    return {
+        str(name): sorted(features[name].dropna().unique().tolist()) for name in features if is_text(features[name])
+    }
+
+
+def encode_categories(features: pd.DataFrame, categories: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Turn text columns into pandas' categoricals with the given codes; an unknown category becomes missing."""
+    encoded = {name: pd.Categorical(features[name], categories=list(known)) for name, known in categories.items()}
+    return features.assign(**encoded)

@@ -1,0 +1,54 @@
+"""
+What can stop a training run that the person who started it can mend.
+
+TrainingError
+├── ParameterInvalid   a training parameter out of its range
+├── DataInvalid        a table is not what it should be; names file, column and row
+├── DeviceMissing      no GPU, or an XGBoost that cannot use one
+└── RegistryUnusable   MLflow's store does not answer, or is not where it was
+"""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Base of what ends `python -m model` in one line; the text says what to do next."""
+
+
+class ParameterInvalid(TrainingError):
+    """A training parameter is out of its range."""
+
+
+class DataInvalid(TrainingError):
+    """
+    A table cannot be trained on.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, and what would be right.
+    file : str
+        Name of the table's file.
+    column : str or None
+    row : int or None
+        As in the CSV file: the header is row 1.
+    """
+
+    def __init__(self, problem: str, file: str, column: str | None = None, row: int | None = None) -> None:
+        place = file
+        if column is not None:
+            place += f", column {column!r}"
+        if row is not None:
+            place += f", row {row}"
+        super().__init__(f"{place}: {problem}")
+        self.file = file
+        self.column = column
+        self.row = row
+
+
+class DeviceMissing(TrainingError):
+    """The device that was asked for is not there."""
+
+
+class RegistryUnusable(TrainingError):
+    """Nothing can be logged or registered."""

@@ -1,0 +1,136 @@
+"""Grows the forest: early stopping on the later rows, then once more with exactly that many rounds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xgboost
+
+from model.dataset import Categories, Dataset, collect_categories, encode_categories
+from model.errors import DeviceMissing, TrainingError
+from model.parameters import TrainingParameters
+from model.progress import Progress
+from model.split import Split
+
+_ROUNDS_BETWEEN_REPORTS = 25
+_STOP = "stop"
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """
+    A booster with all that is needed to give it instances.
+
+    Attributes
+    ----------
+    booster : xgboost.Booster
+        Has `n_rounds` rounds and no others: it answers with all of them.
+    categories : dict of str to list of str
+        Each categorical feature's values in code order, as the fitted rows had them.
+    n_rounds : int
+    stop_scores : list of float
+        The stopping metric after each round of the search.
+    """
+
+    booster: xgboost.Booster
+    categories: Categories
+    n_rounds: int
+    stop_scores: list[float]
+
+    def to_matrix(self, features: pd.DataFrame) -> xgboost.DMatrix:
+        """Encode instances; an unknown category is a missing value."""
+        return xgboost.DMatrix(encode_categories(features, self.categories), enable_categorical=True)
+
+    def predict(self, features: pd.DataFrame, margins: bool = False) -> np.ndarray:
+        """
+        Answer instances as XGBoost itself does.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n_rows,)
+            Probabilities, or the sums of the leaves if `margins`.
+        """
+        return np.asarray(self.booster.predict(self.to_matrix(features), output_margin=margins), dtype=np.float32)
+
+
+def fit_model(split: Split, parameters: TrainingParameters, progress: Progress) -> FittedModel:
+    """
+    Fit on `split.fit` for as many rounds as serve `split.stop` best.
+
+    Raises
+    ------
+    DeviceMissing
+        If the device in the parameters cannot be used.
+    TrainingError
+        If fitting again does not give the same booster.
+    """
+    settings = parameters.for_booster()
+    _check_device(settings["device"])
+    categories = collect_categories(split.fit.features)
+    # Binned once, with the bins of the fitted rows, for both times it is fitted.
+    fit = _quantize(split.fit, categories)
+    stop = _quantize(split.stop, categories, reference=fit)
+    scores: dict[str, dict[str, list[float]]] = {}
+    searched = xgboost.train(
+        settings,
+        fit,
+        parameters.rounds,
+        evals=[(stop, _STOP)],
+        evals_result=scores,
+        early_stopping_rounds=parameters.stopping_rounds,
+        verbose_eval=False,
+        callbacks=[_RoundReporter(progress)],
+    )
+    n_rounds = searched.best_iteration + 1
+    progress.say(f"best after {n_rounds} rounds ({settings['eval_metric']} {searched.best_score:.4f}); fitting exactly those")
+    # A booster that stopped early keeps the rounds after its best one, and as a plain booster
+    # answers with all of them; cut to the best, it loses its category names (XGBoost 3.2).
+    booster = xgboost.train(settings, fit, n_rounds)
+    if not np.array_equal(
+        searched.predict(stop, output_margin=True, iteration_range=(0, n_rounds)),
+        booster.predict(stop, output_margin=True),
+    ):
+        raise TrainingError(
+            "fitting again with the same seed gave another booster: what was measured is not what would be registered"
+        )
+    return FittedModel(booster, categories, n_rounds, scores[_STOP][settings["eval_metric"]])
+
+
+def _quantize(data: Dataset, categories: Categories, reference: Any = None) -> xgboost.QuantileDMatrix:
+    encoded = encode_categories(data.features, categories)
+    return xgboost.QuantileDMatrix(encoded, data.outcomes, enable_categorical=True, ref=reference)
+
+
+def _check_device(device: str) -> None:
+    """Find out before any work: XGBoost without a GPU only warns, and goes on without it."""
+    if device == "cpu":
+        return
+    probe = {"device": device, "tree_method": "hist", "verbosity": 0}
+    try:
+        booster = xgboost.train(probe, xgboost.DMatrix(np.zeros((2, 1)), np.array([0, 1])), 1)
+        used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    except xgboost.core.XGBoostError:
+        used = "cpu"
+    if not used.startswith(device):
+        raise DeviceMissing(
+            f"XGBoost {xgboost.__version__} finds no {device} device; use --device cpu, or install the `xgboost` "
+            "distribution, which has CUDA, on a machine with an NVIDIA GPU"
+        )
+
+
+class _RoundReporter(xgboost.callback.TrainingCallback):
+    """Says the stopping metric every few rounds."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[float]]]) -> bool:
+        n_rounds = epoch + 1
+        if n_rounds % _ROUNDS_BETWEEN_REPORTS == 0:
+            told = ", ".join(f"{metric} on the stopping rows {log[-1]:.4f}" for metric, log in evals_log[_STOP].items())
+            self._progress.say(f"  round {n_rounds}: {told}")
+        return False

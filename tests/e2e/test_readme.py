@@ -1,0 +1,185 @@
+"""
+What the README tells a newcomer to do works: every command of it is run, in a fresh clone with an empty home.
+
+Installing takes packages from the cache that made this environment, where there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import textwrap
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)]
+SNIPPETS = [block.strip() for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
+
+RUN, PREDICT, TRAIN, LOOK, OWN = range(5)
+READY_WITHIN_S = 300  # the set-up included; the figure of merit is measured apart, on a quiet machine
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(url: str) -> Any:
+    """The JSON that a URL answers; None while nobody answers with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return json.loads(answer.read())
+    except OSError:
+        return None
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files as they are now, in another folder, with nothing made yet."""
+    folder = tmp_path_factory.mktemp("clone") / "treeserve"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environ(clone: Path) -> dict[str, str]:
+    """A newcomer's environment: an empty home, and none of our settings."""
+    home = clone.parent / "home"
+    home.mkdir()
+    cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TREESERVE_", "MLFLOW_", "MAKE"))}
+    return {
+        **kept,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "UV_CACHE_DIR": cache,
+        "PORT": str(free_port()),
+    }
+
+
+@contextmanager
+def started(command: str, clone: Path, environ: dict[str, str], url: str) -> Iterator[tuple[Any, float]]:
+    """A command that goes on running: what its URL answers and after how long; Ctrl-C ends it."""
+    begun = time.monotonic()
+    with (clone.parent / "output").open("w+") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=clone,
+            env=environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            while (answer := get(url)) is None:
+                if process.poll() is not None or time.monotonic() - begun > READY_WITHIN_S:
+                    output.seek(0)
+                    pytest.fail(f"{command!r} does not answer:\n{output.read()[-3000:]}")
+                time.sleep(0.05)
+            yield answer, time.monotonic() - begun
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=60)
+
+
+def test_the_readme_has_the_commands_that_are_run_here() -> None:
+    """A new command in the README fails this until it is run below."""
+    assert len(COMMANDS) == 5
+    assert len(SNIPPETS) == 1
+    assert [COMMANDS[RUN], COMMANDS[LOOK]] == ["make run", "make mlflow-ui"]
+    assert COMMANDS[PREDICT].startswith("curl -s localhost:8080/predict")
+    assert COMMANDS[TRAIN].startswith("make train ARGS=")
+    assert COMMANDS[OWN].endswith("make run")
+
+
+def test_make_run_answers_from_a_fresh_clone(clone: Path, environ: dict[str, str]) -> None:
+    """`make run` trains, registers and serves; the README's request is answered, and so is the example of /model."""
+    base = f"http://127.0.0.1:{environ['PORT']}"
+    with started(COMMANDS[RUN], clone, environ, f"{base}/readyz") as (ready, seconds):
+        print(f"first `make run` ready after {seconds:.1f} s, set-up included")
+        assert ready == {"ready": True, "name": "flight-delay", "version": "1"}
+        command = COMMANDS[PREDICT].replace("8080", environ["PORT"])
+        answered = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+        (prediction,) = json.loads(answered.stdout)["predictions"]
+        assert 0 < prediction < 1
+        model = get(f"{base}/model")
+        assert model["training"]["metrics"]["test_auc"] >= 0.68
+        assert (model["alias"], model["task"]) == ("champion", "binary_classification")
+    output = (clone.parent / "output").read_text()
+    assert "Traceback" not in output
+    assert "warning" not in output.lower()
+
+
+def test_the_second_make_run_is_quick(clone: Path, environ: dict[str, str]) -> None:
+    """With the model there, `make run` neither installs nor trains again."""
+    with started(COMMANDS[RUN], clone, environ, f"http://127.0.0.1:{environ['PORT']}/readyz") as (ready, seconds):
+        print(f"second `make run` ready after {seconds:.1f} s")
+        assert ready["version"] == "1"
+        assert seconds < 20
+    assert "Installing" not in (clone.parent / "output").read_text()
+
+
+def test_a_changed_parameter_makes_the_next_version(clone: Path, environ: dict[str, str]) -> None:
+    """`make train` with another depth registers version 2 as champion, and MLflow's page knows both runs."""
+    subprocess.run(
+        ["bash", "-c", COMMANDS[TRAIN]], cwd=clone, env=environ, check=True, timeout=300, capture_output=True
+    )
+    with started(COMMANDS[RUN], clone, environ, f"http://127.0.0.1:{environ['PORT']}/readyz") as (ready, _):
+        assert ready["version"] == "2"
+    port = str(free_port())
+    url = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/get?name=flight-delay"
+    with started(COMMANDS[LOOK], clone, {**environ, "MLFLOW_PORT": port}, url) as (answer, _):
+        assert answer["registered_model"]["aliases"] == [{"alias": "champion", "version": "2"}]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+            assert b"<title>MLflow</title>" in page.read()
+
+
+def test_a_model_of_ones_own_is_served(clone: Path, environ: dict[str, str]) -> None:
+    """The README's snippet logs a booster that the README's command then serves."""
+    script = f"""
+        import mlflow, numpy as np, pandas as pd, xgboost
+        from mlflow.models import infer_signature
+        from app.registry.store import tracking_uri
+        import os
+        mlflow.set_tracking_uri(tracking_uri(os.environ))
+        table = pd.DataFrame({{"x": np.arange(50.0)}})
+        booster = xgboost.train({{"max_depth": 2}}, xgboost.DMatrix(table, np.arange(50.0)), 5)
+        signature = infer_signature(table, booster.predict(xgboost.DMatrix(table)))
+        {SNIPPETS[0]}
+        mlflow.MlflowClient().set_registered_model_alias("mine", "champion", "1")
+    """
+    python = clone / ".venv" / "bin" / "python"
+    subprocess.run(
+        [python, "-c", textwrap.dedent(script)], cwd=clone, env=environ, check=True, timeout=120, capture_output=True
+    )
+    base = f"http://127.0.0.1:{environ['PORT']}"
+    with started(COMMANDS[OWN], clone, environ, f"{base}/readyz") as (ready, _):
+        assert ready["name"] == "mine"
+        assert [feature["name"] for feature in get(f"{base}/model")["signature"]["features"]] == ["x"]

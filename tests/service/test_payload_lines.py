@@ -1,0 +1,131 @@
+"""The lines of the payload log: what an analyst finds in Kibana."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.boosters import make_model, make_table, train_booster
+from tests.service.conftest import Serve
+from tests.service.problems import GOOD
+from tests.services import RUN_ID, FakeRegistry, Service, run_service
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_a_line_has_the_fields_that_are_promised(service: Service) -> None:
+    """Exactly these ECS and treeserve fields, with the instance as it was sent and the answer as it was given."""
+    started = time.time()
+    headers = {"X-Request-ID": "id-1", "traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
+    answer = service.client.post("/predict", json={"instances": [GOOD]}, headers=headers).json()
+    (line,) = service.log_lines(1)
+
+    at = datetime.fromisoformat(line.pop("@timestamp"))
+    assert at.tzinfo == UTC
+    assert started - 0.001 <= at.timestamp() <= time.time()
+    duration_ns = line.pop("event.duration")
+    assert isinstance(duration_ns, int)
+    assert 0 < duration_ns < 10_000_000_000
+    assert isinstance(line.pop("service.version"), str)
+    assert line == {
+        "log.level": "info",
+        "message": "prediction",
+        "ecs.version": "8.11.0",
+        "service.name": "treeserve",
+        "event.dataset": "treeserve.prediction",
+        "log.logger": "treeserve.prediction",
+        "http.request.id": "id-1",
+        "trace.id": TRACE_ID,
+        "treeserve.model.name": "flight-delay",
+        "treeserve.model.version": "7",
+        "treeserve.model.alias": "champion",
+        "treeserve.model.run_id": RUN_ID,
+        "treeserve.request.instance": 0,
+        "treeserve.features.number": {"hour": 17.0, "temp": 39.0, "wind": 8.5},
+        "treeserve.features.category": {"carrier": "UA"},
+        "treeserve.prediction": answer["predictions"][0],
+    }
+
+
+def test_there_is_one_line_an_instance_in_their_order(service: Service) -> None:
+    """A batch of three is three lines of one request, numbered as in the request."""
+    answer = service.client.post("/predict", json={"instances": [{**GOOD, "hour": hour} for hour in (1, 9, 17)]}).json()
+    lines = service.log_lines(3)
+    assert len(lines) == 3
+    assert [line["treeserve.request.instance"] for line in lines] == [0, 1, 2]
+    assert [line["treeserve.features.number"]["hour"] for line in lines] == [1, 9, 17]
+    assert [line["treeserve.prediction"] for line in lines] == answer["predictions"]
+    assert {line["http.request.id"] for line in lines} == {answer["request_id"]}
+
+
+def test_missing_values_are_left_out(service: Service) -> None:
+    """Null and absent features are no fields, so that Kibana's "exists" finds what was there."""
+    service.predict({"carrier": None, "hour": 3, "temp": None})
+    (line,) = service.log_lines(1)
+    assert line["treeserve.features.number"] == {"hour": 3.0}
+    assert line["treeserve.features.category"] == {}
+    assert "trace.id" not in line
+
+
+@pytest.mark.parametrize("request_id", ['"},{"x":"', "\\", "%s%n{0}"])
+def test_a_hostile_request_id_breaks_no_line(service: Service, request_id: str) -> None:
+    """What a caller sends is data in a line, never its syntax."""
+    service.client.post("/predict", json={"instances": [GOOD]}, headers={"X-Request-ID": request_id})
+    (line,) = service.log_lines(1)
+    assert line["http.request.id"] == request_id
+
+
+def test_a_hostile_category_breaks_no_line(serve: Serve) -> None:
+    """Line ends, quotes and signs of other scripts in a value stay inside its line."""
+    service = serve(unknown_category="missing")
+    values = ['a"b\\', "line\nend\r\u2028", "東京", "\x00\x1f", "😀"]
+    service.predict(*({**GOOD, "carrier": value} for value in values))
+    text = service.payload_log.read_bytes()
+    lines = service.log_lines(5)
+    assert [line["treeserve.features.category"]["carrier"] for line in lines] == values
+    assert text.isascii()
+
+
+def test_a_lone_surrogate_is_answered_and_logged(serve: Serve) -> None:
+    """JSON can escape half a character, which no UTF-8 file can hold: the line keeps the escape."""
+    service = serve(unknown_category="missing")
+    body = json.dumps({"instances": [{**GOOD, "carrier": "\ud800"}]})
+    assert service.client.post("/predict", content=body).status_code == 200
+    assert service.log_lines(1)[0]["treeserve.features.category"]["carrier"] == "\ud800"
+
+
+def test_classes_are_logged_as_a_list(serve: Serve, tmp_path: Path) -> None:
+    """A model with one probability a class logs all of them."""
+    table = make_table()
+    parameters = {"objective": "multi:softprob", "num_class": 3}
+    booster = train_booster(table, table["carrier"].cat.codes.to_numpy(), parameters, rounds=2)
+    service = serve(make_model(booster=booster, card=None).write(tmp_path / "model"))
+    (predictions,) = service.predict(GOOD)
+    assert len(predictions) == 3
+    assert service.log_lines(1)[0]["treeserve.prediction"] == predictions
+
+
+def test_what_waits_is_written_before_the_service_ends(champion_folder: Path, tmp_path: Path) -> None:
+    """A shutdown loses no line: the file is whole when the service has ended."""
+    place = tmp_path / "payload.log"
+    with run_service(FakeRegistry(champion_folder), place) as service:
+        for _ in range(10):
+            service.predict(*[GOOD] * 500)
+    lines: list[dict[str, Any]] = [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 5_000
+    assert place.read_bytes().endswith(b"\n")
+
+
+def test_a_file_is_appended_to(serve: Serve, tmp_path: Path) -> None:
+    """A restart keeps what is there."""
+    place = tmp_path / "kept.log"
+    place.write_text('{"kept": true}\n')
+    service = serve(payload_log=str(place))
+    service.payload_log = place
+    service.predict(GOOD)
+    assert service.log_lines(2)[0] == {"kept": True}

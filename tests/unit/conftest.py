@@ -1,0 +1,35 @@
+"""What unit tests share: one small model, trained once, and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.model_version import ModelVersion
+from app.predictor import Predictor
+from tests.boosters import ModelFolderBuilder, make_model
+
+
+@pytest.fixture(scope="session")
+def model() -> ModelFolderBuilder:
+    """`carrier` and `hour` required, `temp` and `wind` not."""
+    return make_model()
+
+
+@pytest.fixture(scope="session")
+def model_folder(model: ModelFolderBuilder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model's files; a test that changes them copies the folder first."""
+    return model.write(tmp_path_factory.mktemp("unit") / "model")
+
+
+@pytest.fixture(scope="session")
+def version(model_folder: Path) -> ModelVersion:
+    """What a registry would say of `model_folder`."""
+    return ModelVersion("flight-delay", "7", "champion", "a" * 32, str(model_folder), is_immutable=True)
+
+
+@pytest.fixture(scope="session")
+def predictor(model_folder: Path, version: ModelVersion) -> Predictor:
+    """The model, loaded."""
+    return Predictor.load(model_folder, version)
