@@ -43,8 +43,8 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	@uri=$$($(BIN)/python -c 'import os, app.registry.store as s; print(s.tracking_uri(os.environ))') || exit; \
 	case "$$uri" in \
 	    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has its own page: $$uri" ;; \
-	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && echo "MLflow's page: http://127.0.0.1:$$port" && \
-	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false && \
+	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && echo "MLflow's page, in ten seconds or so: http://127.0.0.1:$$port" && \
+	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore && \
 	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \
 	           --workers 2 --uvicorn-opts "--log-level warning" ;; \
 	esac

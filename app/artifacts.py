@@ -86,6 +86,8 @@ def read_artifact(kind: type[ArtifactT], path: Path) -> ArtifactT | None:
         artifact = kind.model_validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ModelUnfit(f"{path.name} of the model cannot be read: {error.strerror}") from None
     except ValidationError as error:
         first: Any = error.errors(include_url=False, include_input=False)[0]
         place = "/".join(str(step) for step in first["loc"])

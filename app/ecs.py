@@ -21,7 +21,7 @@ ECS_VERSION = "8.11.0"
 SERVICE_DATASET = "treeserve.service"
 PREDICTION_DATASET = "treeserve.prediction"
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
 class EcsFormatter(JsonFormatter):
@@ -77,10 +77,13 @@ def trace_id(traceparent: str | None) -> str | None:
     """
     The trace id of a W3C `traceparent` header; None where it is absent or not valid.
 
-    The rules are those of W3C Trace Context, level 1: version ff and ids of zeros are not valid.
+    The rules are those of W3C Trace Context, level 1: version ff and ids of zeros are not valid,
+    and version 00 ends after its flags, where a later one may go on.
     """
     found = _TRACEPARENT.fullmatch(traceparent or "")
-    if found is None or (traceparent or "").startswith("ff"):
+    if found is None:
         return None
-    trace, parent = found.groups()
-    return None if set(trace) == {"0"} or set(parent) == {"0"} else trace
+    version, trace, parent, more = found.groups()
+    if version == "ff" or (version == "00" and more) or set(trace) == {"0"} or set(parent) == {"0"}:
+        return None
+    return trace

@@ -85,7 +85,9 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
         document = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506  a SafeLoader, made stricter
     except FileNotFoundError:
         raise ModelUnfit(f"{path.parent} holds no MLmodel file: it is not a model that MLflow logged") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise ModelUnfit(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is a date such as 2024-13-45
         raise ModelUnfit(f"MLmodel is not valid YAML: {str(error).splitlines()[0]}") from None
     return _mapping(document, "MLmodel")
 
@@ -128,14 +130,18 @@ def _read_input_example(path: Path, info: object) -> Mapping[str, Any] | None:
 
 
 def _plain_name(name: object) -> Path:
-    if not isinstance(name, str) or not name or Path(name).name != name or name in {".", ".."}:
+    if not isinstance(name, str) or not name or Path(name).name != name or name in {".", ".."} or "\0" in name:
         raise ModelUnfit(f"MLmodel names the file {name!r}; only a plain file name in the model's folder is accepted")
     return Path(name)
 
 
 def _inside(folder: Path, name: Path) -> Path:
     place = folder / name
-    if not place.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = place.resolve().is_relative_to(folder.resolve())
+    except (RuntimeError, ValueError) as error:  # a link to itself, a character that no file name has
+        raise ModelUnfit(f"{name} of the model cannot be a file: {error}") from None
+    if not is_inside:
         raise ModelUnfit(f"{name} of the model points outside its folder")
     return place
 

@@ -94,6 +94,9 @@ class PayloadLog:
             return
         n_lines = len(exchange.instances)
         with self._changed:
+            if self._closing:
+                self._metrics.payload_dropped.labels("closed").inc(n_lines)
+                return
             # An exchange larger than the whole queue is taken when the queue is empty, or it never would be.
             if self._n_waiting_lines and self._n_waiting_lines + n_lines > self._max_waiting_lines:
                 self._metrics.payload_dropped.labels("queue_full").inc(n_lines)
@@ -138,8 +141,10 @@ class PayloadLog:
     def _write(self, exchange: Exchange) -> None:
         assert self._sink is not None
         n_lines = len(exchange.instances)
+        # A write that failed may have left half a line behind, which must not spoil the next one.
+        start = "\n" if self._write_failed else ""
         try:
-            self._sink.write("".join(self._lines(exchange)))
+            self._sink.write(start + "".join(self._lines(exchange)))
             self._sink.flush()
         except (OSError, ValueError) as error:  # a full disk, a broken pipe, a closed stream
             self._metrics.payload_dropped.labels("write_failed").inc(n_lines)

@@ -97,12 +97,14 @@ def find_unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     They are told and not refused: Kubernetes sets such variables itself beside a Service
     called `treeserve` (``TREESERVE_SERVICE_HOST``, ``TREESERVE_PORT_8080_TCP``).
     """
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     strangers = [
-        name
+        name.removeprefix(PREFIX)
         for name in environ
         if name.startswith(PREFIX)
-        and name not in known
+        and name.removeprefix(PREFIX) not in known
         and not name.startswith((PREFIX + "SERVICE_", PREFIX + "PORT_"))
     ]
-    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strangers}
+    # Compared without the prefix, which all of them share and which would make any two look alike.
+    nearest = {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strangers}
+    return {PREFIX + name: meant and PREFIX + meant for name, meant in nearest.items()}

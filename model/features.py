@@ -71,7 +71,7 @@ def build_dataset(tables: Tables) -> tuple[Dataset, int]:
     )
     dataset = Dataset(
         features=derived[[feature.name for feature in FEATURES]],
-        outcomes=(joined["arr_delay"] > LATE_AFTER_MIN).to_numpy(dtype=np.int8),
+        outcomes=(joined["arr_delay"] > LATE_AFTER_MIN).to_numpy().astype(np.int8),
         moments=departure.rename("scheduled departure"),
     )
     return dataset, len(tables.flights) - len(arrived)

@@ -25,8 +25,8 @@ class TrainingParameters:
         If a value is out of its range.
     """
 
-    max_depth: int = _number(6, "levels of a tree", 1, 16)
-    learning_rate: float = _number(0.08, "share of each tree's answer that is taken", 1e-4, 1)
+    max_depth: int = _number(5, "levels of a tree", 1, 16)
+    learning_rate: float = _number(0.15, "share of each tree's answer that is taken", 1e-4, 1)
     rounds: int = _number(800, "at most so many trees; early stopping usually ends sooner", 1, 10_000)
     stopping_rounds: int = _number(40, "stop after so many rounds without a better AUC on the stopping rows", 1, 10_000)
     min_child_weight: float = _number(20.0, "least weight of the rows in a leaf", 0, 1e6)

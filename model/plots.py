@@ -80,7 +80,7 @@ def plot_importance(gains: Mapping[str, float]) -> Figure:
         Total gain by feature, most important first.
     """
     total = sum(gains.values()) or 1.0
-    names = list(reversed(gains))
+    names = list(gains)[::-1]
     shares = [100 * gains[name] / total for name in names]
     figure, axes = _new_figure("Importance: share of the total gain", 6.4, 1.2 + 0.28 * len(names))
     bars = axes.barh(names, shares, color=_BLUE)

@@ -56,4 +56,8 @@ def library_versions() -> dict[str, str]:
 def list_requirements() -> list[str]:
     """What a Python needs to load the model with MLflow, pinned to what is installed."""
     versions = library_versions()
-    return [f"{name}=={versions[name]}" for name in (*_XGBOOST_DISTRIBUTIONS, "mlflow", "numpy", "pandas") if name in versions]
+    return [
+        f"{name}=={versions[name]}"
+        for name in (*_XGBOOST_DISTRIBUTIONS, "mlflow", "numpy", "pandas")
+        if name in versions
+    ]

@@ -54,7 +54,7 @@ def split_by_time(dataset: Dataset, stop_from: pd.Timestamp, test_from: pd.Times
     for name, side in (("fit", split.fit), ("stop", split.stop), ("test", split.test)):
         if np.unique(side.outcomes).size != 2:  # noqa: PLR2004  it happens or it does not
             raise TrainingError(
-                f"the {name} rows need both outcomes, and are {side.n_rows:,} rows with {int(side.outcomes.sum()):,} yes; "
-                f"they are split at {stop_from:%Y-%m-%d} and {test_from:%Y-%m-%d}"
+                f"the {name} rows need both outcomes, and are {side.n_rows:,} rows with {int(side.outcomes.sum()):,} "
+                f"yes; they are split at {stop_from:%Y-%m-%d} and {test_from:%Y-%m-%d}"
             )
     return split

@@ -24,7 +24,7 @@ PINNED_VERSION = "0.0.3"
 PINNED_ROWS = {"flights.csv.zip": 336_776, "weather.csv": 26_115, "planes.csv": 3_322}
 
 ORIGINS = frozenset({"EWR", "JFK", "LGA"})
-CARRIERS = frozenset("9E AA AS B6 DL EV F9 FL HA MQ OO UA US VX WN YV".split())
+CARRIERS = frozenset(["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"])
 # Destinations have no closed list: new ones open during the year.
 AIRPORT = "[A-Z]{3}"
 TAIL_NUMBER = "[A-Z0-9]{2,6}"
@@ -123,7 +123,9 @@ def find_data(folder: Path | None = None) -> DataSource:
     try:
         package = distribution(PACKAGE)
     except PackageNotFoundError:
-        raise DataInvalid("the package is not installed; run `make install`, or name a folder in --data", PACKAGE) from None
+        raise DataInvalid(
+            "the package is not installed; run `make install`, or name a folder in --data", PACKAGE
+        ) from None
     if package.version != PINNED_VERSION:
         raise DataInvalid(f"version {package.version} is installed and {PINNED_VERSION} is needed", PACKAGE)
     data = Path(str(package.locate_file(f"{PACKAGE}/data")))
@@ -139,7 +141,10 @@ def read_tables(source: DataSource) -> Tables:
     DataInvalid
         At the first thing that is wrong, with file, column and row.
     """
-    read = [read_table(source.folder, t, KNOWN_FAULTS, source.expected_rows.get(t.file)) for t in (FLIGHTS, WEATHER, PLANES)]
+    read = [
+        read_table(source.folder, table, KNOWN_FAULTS, source.expected_rows.get(table.file))
+        for table in (FLIGHTS, WEATHER, PLANES)
+    ]
     (flights, _), (weather, _), (planes, _) = read
     _check_clock(flights, FLIGHTS.file)
     _check_clock(weather, WEATHER.file)
@@ -169,8 +174,8 @@ def _check_clock(frame: pd.DataFrame, file: str) -> None:
         file,
         "time_hour",
         lambda at: (
-            f"{frame['time_hour'].iloc[at]:%Y-%m-%dT%H:%M:%SZ} is not the full hour at which New York's clocks showed the "
-            f"row's {frame['year'].iloc[at]}-{frame['month'].iloc[at]:02}-{frame['day'].iloc[at]:02} "
+            f"{frame['time_hour'].iloc[at]:%Y-%m-%dT%H:%M:%SZ} is not the full hour at which New York's clocks showed "
+            f"the row's {frame['year'].iloc[at]}-{frame['month'].iloc[at]:02}-{frame['day'].iloc[at]:02} "
             f"{frame['hour'].iloc[at]:02}:00"
         ),
     )

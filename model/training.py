@@ -86,7 +86,9 @@ def fit_model(split: Split, parameters: TrainingParameters, progress: Progress) 
         callbacks=[_RoundReporter(progress)],
     )
     n_rounds = searched.best_iteration + 1
-    progress.say(f"best after {n_rounds} rounds ({settings['eval_metric']} {searched.best_score:.4f}); fitting exactly those")
+    progress.say(
+        f"best after {n_rounds} rounds ({settings['eval_metric']} {searched.best_score:.4f}); fitting exactly those"
+    )
     # A booster that stopped early keeps the rounds after its best one, and as a plain booster
     # answers with all of them; cut to the best, it loses its category names (XGBoost 3.2).
     booster = xgboost.train(settings, fit, n_rounds)
@@ -128,9 +130,15 @@ class _RoundReporter(xgboost.callback.TrainingCallback):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[float]]]) -> bool:
+    def after_iteration(
+        self,
+        model: Any,  # noqa: ARG002  XGBoost's signature
+        epoch: int,
+        evals_log: xgboost.callback.TrainingCallback.EvalsLog,
+    ) -> bool:
+        """Report, and let the training go on."""
         n_rounds = epoch + 1
         if n_rounds % _ROUNDS_BETWEEN_REPORTS == 0:
-            told = ", ".join(f"{metric} on the stopping rows {log[-1]:.4f}" for metric, log in evals_log[_STOP].items())
-            self._progress.say(f"  round {n_rounds}: {told}")
+            for metric, scores in evals_log[_STOP].items():
+                self._progress.say(f"  round {n_rounds}: {metric} on the stopping rows {scores[-1]:.4f}")
         return False

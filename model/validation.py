@@ -176,7 +176,7 @@ def _parse(values: pd.Series, column: Column, file: str) -> pd.Series:
     if column.kind == "text":
         return values
     if column.kind == "moment":
-        parsed = pd.to_datetime(values, format=_MOMENT_FORMAT, utc=True, errors="coerce")
+        parsed: pd.Series = pd.to_datetime(values, format=_MOMENT_FORMAT, utc=True, errors="coerce")
         what = "a moment such as 2013-01-31T13:00:00Z"
     elif values.dtype.kind in "iuf":
         return values.astype(np.float64)

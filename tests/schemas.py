@@ -18,7 +18,10 @@ MODELS: dict[str, type[Artifact]] = {"card": Card, "golden": GoldenRows, "profil
 
 def render_schema(model: type[Artifact]) -> str:
     """The JSON schema (2020-12) of one kind of file."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(mode="serialization")}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(mode="serialization"),
+    }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

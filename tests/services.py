@@ -29,21 +29,27 @@ MODEL_URI = "models:/flight-delay@champion"
 WAIT_S = 20.0
 
 
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class FakeRegistry:
-    """Resolves every URI to version 7, whose files are in `folder`; raises `failure` where it is set."""
+    """Resolves every URI to version 7 in `folder`, once `may_fetch` is set; raises `failure` if there is one."""
 
     folder: Path
     failure: Exception | None = None
-    asked: list[str] = field(default_factory=list)
+    may_fetch: threading.Event = field(default_factory=_set_event)
 
     def resolve(self, uri: str) -> ModelVersion:
-        self.asked.append(uri)
         if self.failure is not None:
             raise self.failure
         return ModelVersion("flight-delay", "7", "champion", RUN_ID, str(self.folder), is_immutable=True)
 
     def fetch(self, version: ModelVersion) -> Path:
+        assert self.may_fetch.wait(WAIT_S)
         return self.folder
 
 
@@ -88,10 +94,12 @@ def wait(at_most_s: float = WAIT_S, every_s: float = 0.005) -> Iterator[None]:
 
 @contextmanager
 def run_service(
-    registry: FakeRegistry, log_file: Path, *, ready: bool = True, **settings: Any
+    registry: FakeRegistry, log_file: Path, *, ready: bool | None = True, **settings: Any
 ) -> Iterator[Service]:
     """
-    Start the service, wait until it serves (or has failed to, where `ready` is false), and end it.
+    Start the service, wait until it serves (or has failed to, where `ready` is False), and end it.
+
+    With None for `ready` it does not wait.
 
     Settings are the fields of `Settings` that are not the defaults.
     """
@@ -102,7 +110,7 @@ def run_service(
     with TestClient(app, follow_redirects=False) as client:
         rollout = app.state.rollout
         for _ in wait():
-            if rollout.predictor or rollout.failure:
+            if ready is None or rollout.predictor or rollout.failure:
                 break
-        assert ready is (rollout.predictor is not None), rollout.failure
+        assert ready in (None, rollout.predictor is not None), rollout.failure
         yield Service(app, client, collectors, log_file, load_failed)

@@ -22,16 +22,21 @@ class BoosterDocument:
         In the order of the matrix's columns.
     objective : str
         XGBoost's name of it, such as ``binary:logistic``.
-    has_trees : bool
-        False for gblinear, which XGBoost cannot predict in place.
+    booster : str
+        XGBoost's name of its kind: ``gbtree``, ``dart`` or ``gblinear``.
     best_iteration : int or None
         Where early stopping found the best round, if it was used.
     """
 
     features: tuple[BoosterFeature, ...]
     objective: str
-    has_trees: bool
+    booster: str
     best_iteration: int | None
+
+    @property
+    def has_trees(self) -> bool:
+        """Whether it is a forest; gblinear alone is not."""
+        return self.booster != "gblinear"
 
 
 def read_booster_document(raw_json: bytes) -> BoosterDocument:
@@ -46,17 +51,16 @@ def read_booster_document(raw_json: bytes) -> BoosterDocument:
     try:
         learner = json.loads(raw_json)["learner"]
         booster = learner["gradient_booster"]
-        has_trees = booster["name"] != "gblinear"
         trees = booster["gbtree"]["model"] if "gbtree" in booster else booster["model"]
         n_features = int(learner["learner_model_param"]["num_feature"])
         best = learner.get("attributes", {}).get("best_iteration")
         return BoosterDocument(
             features=_read_features(learner, trees, n_features),
             objective=str(learner["objective"]["name"]),
-            has_trees=has_trees,
+            booster=str(booster["name"]),
             best_iteration=None if best is None else int(best),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelUnfit(f"the booster's document is not one that XGBoost 2 or 3 writes: {error!r}") from None
 
 

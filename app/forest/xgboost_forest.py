@@ -51,11 +51,19 @@ class XGBoostForest:
             with xgboost.config_context(verbosity=0):
                 self._booster = xgboost.Booster({"nthread": 1}, model_file=os.fspath(path))
             raw = bytes(self._booster.save_raw("json"))
-        except xgboost.core.XGBoostError as error:
+        # XGBoost quotes the bytes of a corrupt file, which are not always UTF-8.
+        except (xgboost.core.XGBoostError, UnicodeDecodeError) as error:
             raise ModelUnfit(f"XGBoost cannot read {path.name}: {_first_line(error)}; is the file whole?") from None
         self.document: BoosterDocument = read_booster_document(raw)
         best = self.document.best_iteration
-        self._rounds = (0, best + 1) if stops_at_best_iteration and best is not None else (0, 0)
+        if best is not None and not 0 <= best < self._booster.num_boosted_rounds():
+            raise ModelUnfit(
+                f"the best iteration of {path.name} is {best}, and it has {self._booster.num_boosted_rounds()} rounds; "
+                "log the model again as it was trained"
+            )
+        # gblinear has no rounds to stop at; XGBoost's own wrapper uses its weights as they ended.
+        stops = stops_at_best_iteration and self.document.has_trees
+        self._rounds = (0, best + 1) if stops and best is not None else (0, 0)
 
     def margins(self, matrix: FloatMatrix) -> npt.NDArray[np.float32]:
         """
@@ -81,15 +89,26 @@ class XGBoostForest:
         return self._answer(matrix, "value")
 
     def _answer(self, matrix: FloatMatrix, kind: str) -> npt.NDArray[np.float32]:
-        if self.document.has_trees:
+        # XGBoost cannot predict gblinear in place, and adds up dart's trees in another order there.
+        if self.document.booster == "gbtree":
             answer: Any = self._booster.inplace_predict(
                 matrix, iteration_range=self._rounds, predict_type=kind, validate_features=False
             )
         else:
-            columns = [feature.name for feature in self.document.features]
-            data = xgboost.DMatrix(matrix, feature_names=columns if self._booster.feature_names else None, nthread=1)
-            answer = self._booster.predict(data, output_margin=kind == "margin")
+            answer = self._booster.predict(
+                self._to_dmatrix(matrix), iteration_range=self._rounds, output_margin=kind == "margin"
+            )
         return np.asarray(answer, dtype=np.float32)
+
+    def _to_dmatrix(self, matrix: FloatMatrix) -> Any:
+        features = self.document.features
+        return xgboost.DMatrix(
+            matrix,
+            feature_names=[feature.name for feature in features] if self._booster.feature_names else None,
+            feature_types=["c" if feature.is_category else "q" for feature in features],
+            nthread=1,
+            enable_categorical=True,
+        )
 
 
 def _refuse_foreign_formats(path: Path) -> None:

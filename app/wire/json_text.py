@@ -75,14 +75,21 @@ def parse_json(body: bytes) -> tuple[Any, list[Fault]]:
             value = json.loads(text, object_pairs_hook=to_object, parse_constant=NotFinite)
         except json.JSONDecodeError:
             raise
-        except ValueError:  # Python refuses to parse an integer of thousands of digits; as a float it is infinite
-            value = json.loads(text, object_pairs_hook=to_object, parse_constant=NotFinite, parse_int=float)
+        except ValueError:  # Python refuses to parse an integer of thousands of digits
+            value = json.loads(text, object_pairs_hook=to_object, parse_constant=NotFinite, parse_int=_parse_integer)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise _malformed(FaultCode.NOT_JSON, f"{error.msg} at {where}") from None
     except RecursionError:
         raise _malformed(FaultCode.TOO_DEEP, "arrays and objects are nested too deeply") from None
     return value, _find_repeats(value) if repeats else []
+
+
+def _parse_integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # as a float it is infinite
+        return float(digits)
 
 
 def _find_repeats(value: Any) -> list[Fault]:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 from starlette.testclient import TestClient
 
+
 class References(HTMLParser):
     """Collects what a page loads."""
 

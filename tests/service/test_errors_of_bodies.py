@@ -16,7 +16,15 @@ INSTANCES = json.dumps({"instances": [GOOD]})
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"{'instances': []}", INSTANCES.encode()[:-1], INSTANCES.encode() + b"x", b"\x00", b'{"instances": [1,]}'],
+    [
+        b"",
+        b"{",
+        b"{'instances': []}",
+        INSTANCES.encode()[:-1],
+        INSTANCES.encode() + b"x",
+        b"\x00",
+        b'{"instances": [1,]}',
+    ],
 )
 def test_a_body_that_is_not_json_is_400_and_says_where(client: TestClient, body: bytes) -> None:
     """The caller learns line and column of what the parser did not expect."""

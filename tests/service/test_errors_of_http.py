@@ -141,10 +141,17 @@ def test_another_method_is_405_with_those_allowed(
     assert allowed <= set(response.headers["allow"].split(", ")) <= allowed | {"HEAD"}
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/predict/", "/Predict", "/docs/assets/none.js", "/docs/assets/../main.py"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/predict/", "/Predict", "/docs/assets/none.js", "/docs/assets/../main.py"]
+)
 def test_an_unknown_path_is_404(client: TestClient, path: str) -> None:
     """Also one that is nearly right: no redirect leads a POST astray."""
-    assert "GET /docs" in problem_of(client.post(path, content=BODY) if "assets" not in path else client.get(path), 404, "not_found")["detail"]
+    assert (
+        "GET /docs"
+        in problem_of(client.post(path, content=BODY) if "assets" not in path else client.get(path), 404, "not_found")[
+            "detail"
+        ]
+    )
 
 
 @pytest.mark.parametrize("path", ["/predict", "/readyz", "/model"])

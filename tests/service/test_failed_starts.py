@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,6 @@ def reason(service: Service) -> str:
     ):
         document = problem_of(response, 503, "not_ready")
     assert service.client.get("/livez").status_code == 200
-    assert not [metric for metric in service.collectors.collect() if metric.name == "x"]
     assert "treeserve_model_info{" not in service.client.get("/metrics").text
     return str(document["detail"])
 
@@ -194,27 +194,11 @@ def test_non_ascii_categories_with_a_list_serve(tmp_path: Path) -> None:
 
 def test_a_model_is_not_ready_before_it_is_verified(tmp_path: Path, champion_folder: Path) -> None:
     """While the model is being fetched, probes are answered at once: alive, and not ready yet."""
-    import threading
-
-    fetched = threading.Event()
-
-    class SlowRegistry(FakeRegistry):
-        def fetch(self, version: Any) -> Path:
-            assert fetched.wait(20)
-            return super().fetch(version)
-
-    from prometheus_client import CollectorRegistry
-    from starlette.testclient import TestClient
-
-    from app.main import create_app
-    from app.settings import Settings
-
-    settings = Settings(payload_log="off")  # type: ignore[call-arg]
-    app = create_app(settings, SlowRegistry(champion_folder), CollectorRegistry())
-    with TestClient(app) as client:
-        assert client.get("/livez").status_code == 200
-        assert "being loaded" in problem_of(client.get("/readyz"), 503, "not_ready")["detail"]
-        fetched.set()
+    registry = FakeRegistry(champion_folder, may_fetch=threading.Event())
+    with run_service(registry, tmp_path / "log", ready=None) as service:
+        assert service.client.get("/livez").status_code == 200
+        assert "being loaded" in reason(service)
+        registry.may_fetch.set()
         for _ in wait():
-            if client.get("/readyz").status_code == 200:
+            if service.client.get("/readyz").status_code == 200:
                 break

@@ -83,7 +83,7 @@ def overflowing(serve: Serve, tmp_path: Path) -> Service:
 
 
 def test_an_answer_that_is_not_finite_is_500_and_never_nan_in_json(overflowing: Service) -> None:
-    """One infinite prediction refuses the request and names the instance; the finite one beside it is answered alone."""
+    """One infinite prediction refuses the request and names the instance; the finite one alone is answered."""
     early, late = {**GOOD, "hour": 1}, {**GOOD, "hour": 20}
     response = overflowing.client.post("/predict", json={"instances": [early, late]})
     document = problem_of(response, 500, "prediction_not_finite")

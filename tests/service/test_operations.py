@@ -12,6 +12,7 @@ from tests.service.conftest import Serve
 from tests.service.problems import GOOD
 from tests.services import RUN_ID, Service, wait
 
+
 def test_alive_and_ready_are_two_answers(serve: Serve, tmp_path: Path) -> None:
     """Without a model the process is alive and not ready: a restart would not help, traffic would not either."""
     (tmp_path / "empty").mkdir()

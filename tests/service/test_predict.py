@@ -9,11 +9,12 @@ from typing import Any
 
 import httpx2
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 from starlette.testclient import TestClient
 
-from tests.boosters import ModelFolderBuilder, make_table, to_instances
+from tests.boosters import CARRIERS, ModelFolderBuilder, make_table, to_instances
 from tests.services import Service
 
 INSTANCE = {"carrier": "UA", "hour": 17, "temp": 39.0, "wind": 8.5}
@@ -34,7 +35,7 @@ def test_answers_are_those_of_the_booster_in_the_order_of_the_instances(
 
     answer = ask(client, to_instances(table)).json()
 
-    np.testing.assert_array_equal(np.float32(answer["predictions"]), expected)
+    np.testing.assert_array_equal(np.asarray(answer["predictions"], np.float32), expected)
 
 
 def test_an_answer_names_the_request_and_the_model_version(client: TestClient) -> None:
@@ -70,9 +71,9 @@ def test_null_and_an_absent_optional_feature_are_the_same(service: Service) -> N
 def test_null_is_a_missing_value_for_a_required_feature_too(service: Service, champion: ModelFolderBuilder) -> None:
     """Required means that the name must be there; its value may be unknown."""
     table = make_table(n_rows=1)
-    table["carrier"] = table["carrier"].where([False])
+    table["carrier"] = pd.Categorical([None], categories=CARRIERS)
     expected = champion.booster.predict(xgboost.DMatrix(table, enable_categorical=True))
-    assert np.float32(service.predict({**to_instances(table)[0], "carrier": None})) == expected
+    np.testing.assert_array_equal(np.asarray(service.predict(*to_instances(table)), np.float32), expected)
 
 
 @pytest.mark.parametrize("parameters", [{}, None])
@@ -117,7 +118,9 @@ def test_concurrent_requests_get_their_own_answers(client: TestClient, champion:
     def ask_for(start: int) -> bool:
         repeats = 80 if start % 4 == 0 else 1  # every other one is large enough for a thread
         answer = ask(client, instances[start : start + 6] * repeats, **{"X-Request-ID": f"id-{start}"}).json()
-        same = np.array_equal(np.float32(answer["predictions"]), np.tile(expected[start : start + 6], repeats))
+        same = np.array_equal(
+            np.asarray(answer["predictions"], np.float32), np.tile(expected[start : start + 6], repeats)
+        )
         return same and answer["request_id"] == f"id-{start}"
 
     with ThreadPoolExecutor(16) as callers:
@@ -154,9 +157,7 @@ def test_made_request_ids_differ(client: TestClient) -> None:
         ("nonsense", None),
     ],
 )
-def test_the_trace_of_a_request_is_in_its_log_lines(
-    service: Service, traceparent: str, expected: str | None
-) -> None:
+def test_the_trace_of_a_request_is_in_its_log_lines(service: Service, traceparent: str, expected: str | None) -> None:
     """A valid traceparent leads from the caller's trace to the prediction's line; another is ignored."""
     ask(service.client, [INSTANCE], traceparent=traceparent)
     assert service.log_lines(1)[0].get("trace.id") == expected

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from app.model_version import ModelVersion
 from app.predictor import Predictor
 from tests.boosters import ModelFolderBuilder, make_model
+
+# A busy machine is no fault of the code.
+settings.register_profile("without-deadline", deadline=None)
+settings.load_profile("without-deadline")
 
 
 @pytest.fixture(scope="session")

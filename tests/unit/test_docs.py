@@ -12,6 +12,7 @@ from app import errors
 from app.errors import FaultCode, ServingError
 from app.metrics import Metrics
 from app.settings import PREFIX, Settings
+from model.features import FEATURES
 from tests.schemas import FOLDER, MODELS, render_schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,13 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         assert found, name
         documented[found[1]] = (found[2].split(", ") if found[2] else [], text)
     assert documented == in_code
+
+
+def test_every_feature_of_the_example_is_documented() -> None:
+    """The table of features is the one of the code."""
+    kinds = {"string": "category", "double": "number", "long": "whole number"}
+    in_code = [[f"`{f.name}`", kinds[f.type], "yes" if f.required else "", f.meaning] for f in FEATURES]
+    assert table_rows("docs/training.md", "feature") == in_code
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -22,9 +22,7 @@ from app.errors import (
     UnsupportedMedia,
 )
 
-SERVING_ERRORS = [
-    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ServingError)
-]
+SERVING_ERRORS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ServingError)]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +51,7 @@ def test_no_two_failures_share_a_code() -> None:
 
 def test_the_tree_in_the_first_lines_is_the_tree_of_the_classes() -> None:
     """The overview at the top of the file names every error of it, and no other."""
-    drawn = {word for word in (errors.__doc__ or "").replace("└──", " ").replace("├──", " ").split()}
+    drawn = set((errors.__doc__ or "").replace("└──", " ").replace("├──", " ").split())
     in_code = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)}
     assert in_code <= drawn
     assert {word for word in drawn if word.endswith(("Error", "Ready", "Unfit", "Finite", "Found"))} <= in_code

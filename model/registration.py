@@ -1,0 +1,253 @@
+"""
+MLflow: logs a training run, registers its model version and moves the alias.
+
+The model is logged in XGBoost's own format with a declared signature, read back from the
+artifact store, and only registered if it is the file that was measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from model.errors import RegistryUnusable
+from model.packaging import BOOSTER_FILE, ModelPackage
+from model.provenance import list_requirements
+
+_SQLITE = "sqlite:///"
+
+# Read by MLflow when it is imported or when it asks; what the person has set holds.
+_MLFLOW_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing about a training run leaves the machine
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own 7 retries of 120 s each tell too late
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a few files
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the command's last lines say it
+    "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, and a machine may have none
+}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """
+    What a training run leaves in MLflow beside the model.
+
+    Attributes
+    ----------
+    parameters : mapping of str to a plain value
+    metrics : mapping of str to float
+    round_scores : sequence of float
+        The stopping metric after each round.
+    figures : mapping of str to matplotlib.figure.Figure
+        By file name.
+    tags : mapping of str to str
+    """
+
+    parameters: Mapping[str, object]
+    metrics: Mapping[str, float]
+    round_scores: Sequence[float]
+    figures: Mapping[str, Figure]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """The registered model version, and the alias that was moved to it, if one was."""
+
+    name: str
+    version: str
+    alias: str | None
+    run_id: str
+
+
+class Registry:
+    """MLflow's tracking server or embedded store, with one experiment opened."""
+
+    def __init__(self, tracking_uri: str, experiment: str) -> None:
+        """
+        Open the experiment, creating it where there is none.
+
+        Raises
+        ------
+        RegistryUnusable
+            If nobody answers, or the store was moved with its clone.
+        """
+        self._uri = tracking_uri
+        with self._explained():
+            # Its folder must be there before MLflow asks SQLite to make the file.
+            if tracking_uri.startswith(_SQLITE):
+                _sqlite_file(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
+            self._mlflow = load_mlflow()
+            self._mlflow.set_tracking_uri(tracking_uri)
+            self._client = self._mlflow.MlflowClient()
+            self._experiment_id = self._open_experiment(experiment)
+
+    def register(self, name: str, record: RunRecord, package: ModelPackage, alias: str | None) -> RegisteredVersion:
+        """
+        Log a run with its model, register the model version and move the alias.
+
+        Parameters
+        ----------
+        name : str
+            Of the registered model.
+        record : RunRecord
+        package : ModelPackage
+        alias : str or None
+            None leaves every alias where it is.
+
+        Raises
+        ------
+        RegistryUnusable
+            If a step fails, or the stored booster is not the one that was measured. A run that
+            was begun is marked as failed, and no model version is registered.
+        """
+        with self._explained():
+            with self._mlflow.start_run(experiment_id=self._experiment_id, tags=dict(record.tags)) as run:
+                run_id = str(run.info.run_id)
+                self._log_record(run_id, record)
+                model_id = self._log_model(run_id, package)
+                self._check_stored(model_id, package)
+            version = self._create_version(name, run_id, model_id)
+            if alias is not None:
+                self._client.set_registered_model_alias(name, alias, version)
+        return RegisteredVersion(name, version, alias, run_id)
+
+    def _open_experiment(self, name: str) -> str:
+        # A server knows where its artifacts go. SQLite does not: without a place MLflow would
+        # write into whatever folder the command was started in.
+        location = _artifact_folder(self._uri, name) if self._uri.startswith(_SQLITE) else None
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            return str(self._client.create_experiment(name, artifact_location=location))
+        if experiment.lifecycle_stage != "active":
+            raise RegistryUnusable(
+                f"the experiment {name!r} was deleted; restore it with "
+                f"`mlflow experiments restore -x {experiment.experiment_id}`"
+            )
+        if location is not None and experiment.artifact_location.rstrip("/") != location:
+            raise RegistryUnusable(
+                f"the store {_sqlite_file(self._uri)} keeps the files of its models in {experiment.artifact_location}, "
+                f"but would now keep them in {location}: it was moved, and its old model versions point to files that "
+                f"are no longer there. Move it back, or delete {_sqlite_file(self._uri).parent} and train again"
+            )
+        return str(experiment.experiment_id)
+
+    def _log_record(self, run_id: str, record: RunRecord) -> None:
+        from mlflow.entities import Metric
+
+        self._mlflow.log_params(dict(record.parameters))
+        self._mlflow.log_metrics(dict(record.metrics))
+        now_ms = self._mlflow.get_run(run_id).info.start_time
+        scores = [Metric("round_score", score, now_ms, step) for step, score in enumerate(record.round_scores, 1)]
+        most = 1_000  # that MLflow takes in one request
+        for first in range(0, len(scores), most):
+            self._client.log_batch(run_id, metrics=scores[first : first + most])
+        for file, figure in record.figures.items():
+            self._mlflow.log_figure(figure, file, save_kwargs={"dpi": 120})
+
+    def _log_model(self, run_id: str, package: ModelPackage) -> str:
+        from mlflow.models import Model
+
+        logged = Model.log(
+            artifact_path=None,
+            name="model",
+            run_id=run_id,
+            flavor=_xgboost_flavor(self._mlflow),
+            flavor_name="xgboost",
+            # MLflow would try the example with pyfunc, which cannot predict string categories.
+            validate_serving_input=False,
+            xgb_model=package.booster,
+            model_format=BOOSTER_FILE.removeprefix("model."),
+            signature=_declare_signature(package),
+            input_example=package.example,
+            pip_requirements=list_requirements(),  # MLflow's inference imports everything, and is slow
+            extra_files=[str(path) for path in package.extra_files],
+        )
+        return str(logged.model_id)
+
+    def _check_stored(self, model_id: str, package: ModelPackage) -> None:
+        """Read the booster back: what was measured must be what will be served, byte for byte."""
+        with tempfile.TemporaryDirectory() as folder:
+            stored = self._mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=folder)
+            digest = hashlib.sha256((Path(stored) / BOOSTER_FILE).read_bytes()).hexdigest()
+        if digest != package.booster_sha256:
+            raise RegistryUnusable(
+                f"the stored {BOOSTER_FILE} has the sha256 {digest[:12]}… and the card says "
+                f"{package.booster_sha256[:12]}…: the artifact store changed it, or XGBoost wrote it differently twice"
+            )
+
+    def _create_version(self, name: str, run_id: str, model_id: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        created = self._client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)
+        return str(created.version)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what MLflow and the stores below it raise into one sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise RegistryUnusable(f"MLflow at {self._uri} cannot be used: {error}") from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in {"mlflow", "sqlalchemy"}:
+                raise
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise RegistryUnusable(f"MLflow at {self._uri} cannot be used: {first}") from error
+
+
+def load_mlflow() -> Any:
+    """Import MLflow so that it says only what concerns the person who trains."""
+    for name, value in _MLFLOW_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+    import mlflow.xgboost
+
+    # Its news (tables created, requirements inferred) are steps of its own making.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # Each of the retries above; the last one is an error, and told.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    return mlflow
+
+
+def _sqlite_file(tracking_uri: str) -> Path:
+    return Path(tracking_uri.removeprefix(_SQLITE)).absolute()
+
+
+def _artifact_folder(tracking_uri: str, experiment: str) -> str:
+    """Beside the database, which for the embedded store is `.mlflow/artifacts` of the project."""
+    return str(_sqlite_file(tracking_uri).parent / "artifacts" / experiment)
+
+
+def _xgboost_flavor(mlflow: Any) -> SimpleNamespace:
+    """`mlflow.xgboost` without the option that `Model.log` reads and then hands on to XGBoost's `save_model`."""
+
+    def save_model(**options: Any) -> None:
+        del options["validate_serving_input"]
+        mlflow.xgboost.save_model(**options)
+
+    return SimpleNamespace(save_model=save_model)
+
+
+def _declare_signature(package: ModelPackage) -> Any:
+    """MLflow's signature, declared: inferred from a sample, a rare missing value would be an error in service."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = [ColSpec(column.type, column.name, required=column.required) for column in package.features]
+    return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))

@@ -1,0 +1,122 @@
+"""Settings come from the environment, once; one that cannot be used is named with what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
+
+
+def refusal(**environ: str) -> str:
+    """Why an environment cannot be used."""
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environment({PREFIX + name: value for name, value in environ.items()})
+    return str(caught.value)
+
+
+def test_an_empty_environment_serves_the_example_on_this_machine_alone() -> None:
+    """The defaults need nothing to be set, and open nothing to the network."""
+    settings = Settings.from_environment({})
+    assert (settings.model_uri, settings.host, settings.port) == ("models:/flight-delay@champion", "127.0.0.1", 8080)
+    assert (settings.max_body_bytes, settings.max_instances) == (16 * 1024 * 1024, 10_000)
+    assert (settings.unknown_category, settings.payload_log) == (None, "stdout")
+
+
+def test_every_setting_is_a_variable_with_the_prefix() -> None:
+    """The field `port` is `TREESERVE_PORT`, and so on for all."""
+    environ = {
+        "TREESERVE_MODEL_URI": "models:/x/1",
+        "TREESERVE_HOST": "0.0.0.0",  # noqa: S104
+        "TREESERVE_PORT": "0",
+        "TREESERVE_CACHE_DIR": "/cache",
+        "TREESERVE_MAX_BODY_BYTES": "1",
+        "TREESERVE_MAX_INSTANCES": "2",
+        "TREESERVE_UNKNOWN_CATEGORY": "missing",
+        "TREESERVE_PAYLOAD_LOG": "off",
+    }
+    settings = Settings.from_environment(environ | {"PATH": "/bin"})
+    assert {PREFIX + name.upper(): str(value) for name, value in settings} == environ
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_an_empty_variable_counts_as_unset(name: str) -> None:
+    """`docker run -e TREESERVE_PORT=` and an empty ConfigMap key mean the default."""
+    assert Settings.from_environment({PREFIX + name.upper(): ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_BODY_BYTES", "16MB"),
+        ("MAX_INSTANCES", "0"),
+        ("UNKNOWN_CATEGORY", "ignore"),
+        ("UNKNOWN_CATEGORY", "Missing"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_its_variable(name: str, value: str) -> None:
+    """The operator sees what was set, and where."""
+    assert refusal(**{name: value}).startswith(f"TREESERVE_{name}={value!r}: Input should be ")
+
+
+def test_every_wrong_setting_has_its_line() -> None:
+    """All are mended in one go."""
+    lines = refusal(PORT="x", MAX_INSTANCES="0", HOST="h").splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["TREESERVE_PORT", "TREESERVE_MAX_INSTANCES"]
+
+
+def test_a_kubernetes_service_link_is_recognised() -> None:
+    """A Service called `treeserve` makes Kubernetes set the port to an address, and the text says how to stop it."""
+    text = refusal(PORT="tcp://10.0.0.1:8080")
+    assert "enableServiceLinks: false" in text
+    assert "TREESERVE_PORT='tcp://10.0.0.1:8080'" in text
+
+
+def test_settings_never_change() -> None:
+    """They are read once; nothing may turn them later."""
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("base", ["/var/cache", None, ""])
+def test_the_cache_folder_is_where_such_folders_are(monkeypatch: pytest.MonkeyPatch, base: str | None) -> None:
+    """`$XDG_CACHE_HOME` where it is set, else `~/.cache`."""
+    monkeypatch.setenv("HOME", "/home/me")
+    if base is None:
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+    assert Settings.from_environment({}).cache_dir == Path(base or "/home/me/.cache") / "treeserve"
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    """The help of the command line is made of these texts."""
+    assert all((field.description or "").endswith(".") for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("TREESERVE_PROT", "TREESERVE_PORT"),
+        ("TREESERVE_MAX_INSTANCE", "TREESERVE_MAX_INSTANCES"),
+        ("TREESERVE_ZZZ", None),
+    ],
+)
+def test_an_unknown_variable_is_told_with_the_one_perhaps_meant(variable: str, meant: str | None) -> None:
+    """A misspelt setting would otherwise be the default, silently."""
+    assert find_unknown_variables({variable: "1", "TREESERVE_PORT": "1", "HOME": "/"}) == {variable: meant}
+
+
+@pytest.mark.parametrize(
+    "variable", ["TREESERVE_SERVICE_HOST", "TREESERVE_SERVICE_PORT_HTTP", "TREESERVE_PORT_8080_TCP_ADDR", "MLFLOW_X"]
+)
+def test_what_kubernetes_sets_by_itself_is_not_told(variable: str) -> None:
+    """A warning at every start that means nothing teaches to ignore warnings."""
+    assert find_unknown_variables({variable: "1"}) == {}
