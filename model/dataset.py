@@ -108,5 +108,8 @@ def collect_categories(features: pd.DataFrame) -> Categories:
 
 def encode_categories(features: pd.DataFrame, categories: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Turn text columns into pandas' categoricals with the given codes; an unknown category becomes missing."""
-    encoded = {name: pd.Categorical(features[name], categories=list(known)) for name, known in categories.items()}
+    encoded = {
+        name: pd.Categorical(features[name].where(features[name].isin(known)), categories=list(known))
+        for name, known in categories.items()
+    }
     return features.assign(**encoded)

@@ -23,7 +23,7 @@ from model.provenance import library_versions, read_commit
 from model.registration import RegisteredVersion, Registry, RunRecord
 from model.split import Split, split_by_time
 from model.tables import TIME_ZONE, DataSource, read_tables
-from model.training import FittedModel, fit_model
+from model.training import FittedModel, check_device, fit_model
 
 STOP_FROM = pd.Timestamp("2013-09-01", tz=TIME_ZONE)
 TEST_FROM = pd.Timestamp("2013-11-01", tz=TIME_ZONE)
@@ -66,7 +66,8 @@ def train(
     TrainingError
         If the data, the device or the registry is not fit for it.
     """
-    # First of all, so that an unreachable server is told before the work and not after it.
+    # First of all, so that a missing device or server is told before the work and not after it.
+    check_device(parameters.device)
     progress.say(f"importing MLflow, and opening {tracking_uri}")
     registry = Registry(tracking_uri, MODEL_NAME)
     progress.say(f"reading flights, weather and planes of {source.name}")

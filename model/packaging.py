@@ -22,7 +22,7 @@ import xgboost
 
 from app.artifacts import Card, DataDescription, GoldenRows, write_artifact
 from app.profile import MAX_PROFILED_FEATURES, CategoryProfile, NumberProfile, ReferenceProfile
-from model.dataset import FeatureColumn
+from model.dataset import FeatureColumn, encode_categories
 from model.provenance import library_versions
 from model.split import Split
 from model.training import FittedModel
@@ -178,12 +178,12 @@ def profile_training(
     model: FittedModel, features: pd.DataFrame, predictions: npt.NDArray[np.float32]
 ) -> ReferenceProfile:
     """Profile the fitted rows: at most 100 features, the most important ones, and the prediction."""
+    encoded = encode_categories(features, model.categories)
     profiles: list[NumberProfile | CategoryProfile] = []
     for name in list(importances(model.booster))[:MAX_PROFILED_FEATURES]:
         if name in model.categories:
             known = model.categories[name]
-            codes = pd.Categorical(features[name], categories=known).codes
-            profiles.append(CategoryProfile.of(name, codes, known))
+            profiles.append(CategoryProfile.of(name, encoded[name].cat.codes.to_numpy(), known))
         else:
             profiles.append(NumberProfile.of(name, features[name].to_numpy(dtype=np.float64)))
     return ReferenceProfile(

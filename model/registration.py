@@ -203,12 +203,18 @@ class Registry:
         try:
             yield
         except OSError as error:
-            raise RegistryUnusable(f"MLflow at {self._uri} cannot be used: {error}") from error
+            raise RegistryUnusable(
+                f"MLflow at {self._uri} cannot be used: {error}; is MLFLOW_TRACKING_URI right?"
+            ) from error
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in {"mlflow", "sqlalchemy"}:
                 raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise RegistryUnusable(f"MLflow at {self._uri} cannot be used: {first}") from error
+            # A connection's error goes on with every object below it.
+            reason = first.partition(" (Caused by ")[0]
+            raise RegistryUnusable(
+                f"MLflow at {self._uri} cannot be used: {reason}; is MLFLOW_TRACKING_URI right, and does it answer?"
+            ) from error
 
 
 def load_mlflow() -> Any:

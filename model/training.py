@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 
-from model.dataset import Categories, Dataset, collect_categories, encode_categories
+from model.dataset import Categories, collect_categories, encode_categories
 from model.errors import DeviceMissing, TrainingError
 from model.parameters import TrainingParameters
 from model.progress import Progress
@@ -41,20 +41,17 @@ class FittedModel:
     n_rounds: int
     stop_scores: list[float]
 
-    def to_matrix(self, features: pd.DataFrame) -> xgboost.DMatrix:
-        """Encode instances; an unknown category is a missing value."""
-        return xgboost.DMatrix(encode_categories(features, self.categories), enable_categorical=True)
-
     def predict(self, features: pd.DataFrame, margins: bool = False) -> np.ndarray:
         """
-        Answer instances as XGBoost itself does.
+        Answer instances as XGBoost itself does; an unknown category is a missing value.
 
         Returns
         -------
         numpy.ndarray of float32, shape (n_rows,)
             Probabilities, or the sums of the leaves if `margins`.
         """
-        return np.asarray(self.booster.predict(self.to_matrix(features), output_margin=margins), dtype=np.float32)
+        matrix = _to_matrix(features, self.categories)
+        return np.asarray(self.booster.predict(matrix, output_margin=margins), dtype=np.float32)
 
 
 def fit_model(split: Split, parameters: TrainingParameters, progress: Progress) -> FittedModel:
@@ -63,17 +60,13 @@ def fit_model(split: Split, parameters: TrainingParameters, progress: Progress) 
 
     Raises
     ------
-    DeviceMissing
-        If the device in the parameters cannot be used.
     TrainingError
         If fitting again does not give the same booster.
     """
     settings = parameters.for_booster()
-    _check_device(settings["device"])
     categories = collect_categories(split.fit.features)
-    # Binned once, with the bins of the fitted rows, for both times it is fitted.
-    fit = _quantize(split.fit, categories)
-    stop = _quantize(split.stop, categories, reference=fit)
+    fit = _to_matrix(split.fit.features, categories, split.fit.outcomes)
+    stop = _to_matrix(split.stop.features, categories, split.stop.outcomes)
     scores: dict[str, dict[str, list[float]]] = {}
     searched = xgboost.train(
         settings,
@@ -102,21 +95,27 @@ def fit_model(split: Split, parameters: TrainingParameters, progress: Progress) 
     return FittedModel(booster, categories, n_rounds, scores[_STOP][settings["eval_metric"]])
 
 
-def _quantize(data: Dataset, categories: Categories, reference: Any = None) -> xgboost.QuantileDMatrix:
-    encoded = encode_categories(data.features, categories)
-    return xgboost.QuantileDMatrix(encoded, data.outcomes, enable_categorical=True, ref=reference)
+def _to_matrix(features: pd.DataFrame, categories: Categories, outcomes: np.ndarray | None = None) -> xgboost.DMatrix:
+    """Encode instances; an unknown category is a missing value."""
+    return xgboost.DMatrix(encode_categories(features, categories), outcomes, enable_categorical=True)
 
 
-def _check_device(device: str) -> None:
-    """Find out before any work: XGBoost without a GPU only warns, and goes on without it."""
+def check_device(device: str) -> None:
+    """
+    Find out before any work whether XGBoost has a device: without it, it only warns and uses the CPU.
+
+    Raises
+    ------
+    DeviceMissing
+    """
     if device == "cpu":
         return
-    probe = {"device": device, "tree_method": "hist", "verbosity": 0}
-    try:
-        booster = xgboost.train(probe, xgboost.DMatrix(np.zeros((2, 1)), np.array([0, 1])), 1)
-        used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
-    except xgboost.core.XGBoostError:
-        used = "cpu"
+    with xgboost.config_context(verbosity=0):  # the error below says what its warning would
+        try:
+            booster = xgboost.train({"device": device}, xgboost.DMatrix(np.zeros((2, 1)), np.array([0, 1])), 1)
+            used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+        except xgboost.core.XGBoostError:
+            used = "none"
     if not used.startswith(device):
         raise DeviceMissing(
             f"XGBoost {xgboost.__version__} finds no {device} device; use --device cpu, or install the `xgboost` "

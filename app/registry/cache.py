@@ -7,6 +7,7 @@ whose files do not match is thrown away. Several processes may share a cache fol
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -14,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -71,14 +72,28 @@ class ModelCache:
 
     @staticmethod
     def _put(aside: Path, entry: Path) -> None:
-        try:
-            os.rename(aside, entry)
-        except OSError:
-            # Another process was first, or this is a newer copy of something that can change.
+        while True:
+            try:
+                os.rename(aside, entry)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            # Another process was first: its copy stays, for it may be reading it. Or ours is a newer one of
+            # something that can change.
+            if _is_copy(entry, aside):
+                return
             old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=entry.parent))
-            os.rename(entry, old / "entry")
-            os.rename(aside, entry)
+            with suppress(FileNotFoundError):  # another process has just moved it away
+                os.rename(entry, old / "entry")
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_copy(entry: Path, aside: Path) -> bool:
+    try:
+        return _digests(entry / _FILES) == _digests(aside / _FILES)
+    except FileNotFoundError:
+        return False
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -7,7 +7,10 @@ Run as ``python -m app.registry.mlflow_process '{"do": …}'`` by `app.registry.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
@@ -27,13 +30,23 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
             else:
                 found = client.get_model_version(name, request["version"])
             return {"version": str(found.version), "run_id": found.run_id}
-        mlflow.artifacts.download_artifacts(artifact_uri=request["source"], dst_path=request["folder"])
+        _download(request["source"], Path(request["folder"]))
         return {}
     except MlflowException as error:
         kind = "not_found" if error.error_code in _NOT_FOUND else "unreachable"
         return {kind: _first_line(error)}
     except Exception as error:  # whatever an artifact store's own client raises
         return {"unreachable": f"{type(error).__name__}: {_first_line(error)}"}
+
+
+def _download(source: str, folder: Path) -> None:
+    import mlflow.artifacts
+
+    aside = Path(tempfile.mkdtemp(dir=folder))
+    # Of some URIs, such as runs:/, MLflow makes the path's last step a folder again, of others it does not.
+    place = Path(mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(aside)))
+    shutil.copytree(place, folder, dirs_exist_ok=True)
+    shutil.rmtree(aside)
 
 
 def _first_line(error: Exception) -> str:

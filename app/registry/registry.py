@@ -67,9 +67,11 @@ class MlflowRegistry:
                 else:
                     _copy(source, folder, version)
         except OSError as error:
+            # copytree tells all that went wrong, each with source, target and reason.
+            reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise RegistryUnreachable(
-                f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {error.strerror or error} "
-                f"({error.filename}); make room there, or name another folder"
+                f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {reason}; make room there, "
+                "or name another folder"
             ) from None
         return self._cache.place(key)
 
@@ -94,4 +96,5 @@ def _copy(source: Path, folder: Path, version: ModelVersion) -> None:
             f"the files of {version} are not at {source} any more; if the project was moved or copied, its store "
             "still names the old folder: move it back, or delete .mlflow and train again (make train)"
         )
-    shutil.copytree(source, folder, dirs_exist_ok=True)
+    # Links stay links: one that leaves the folder is refused later, and not what it leads to copied into the cache.
+    shutil.copytree(source, folder, dirs_exist_ok=True, symlinks=True)

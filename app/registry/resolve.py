@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from app.errors import ModelNotFound, ModelUriInvalid
 from app.model_version import ModelVersion
@@ -54,7 +54,7 @@ def resolve_model_uri(uri: str, tracking_uri: str) -> ModelVersion:
         return ModelVersion(found["model_id"], found["model_id"], None, None, uri, is_immutable=True)
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file"):
-        return _resolve_folder(Path(urlsplit(uri).path) if scheme else Path(uri))
+        return _resolve_folder(Path(unquote(urlsplit(uri).path)) if scheme else Path(uri))
     if scheme in ("models", "runs"):
         raise ModelUriInvalid(
             f"{uri!r} does not name a model version; write models:/name@alias, models:/name/version or "

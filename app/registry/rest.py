@@ -39,6 +39,11 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
             verify=_verify(),
             timeout=_TIMEOUT_S,
         )
+        if response.status_code in (401, 403):  # which MLflow says in plain text, and a proxy in HTML
+            raise RegistryUnreachable(
+                f"the MLflow server at {_shown(tracking_uri)} refuses us ({response.status_code}); check "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            )
         answer = response.json()
         if not response.ok:
             raise _explain(response.status_code, answer, query, tracking_uri)
@@ -81,8 +86,7 @@ def _explain(status: int, answer: Any, query: RegistryQuery, tracking_uri: str) 
     if code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         return query.not_found()
     return RegistryUnreachable(
-        f"the MLflow server at {_shown(tracking_uri)} answers {status} {code}: {message}; "
-        "check MLFLOW_TRACKING_URI and the credentials"
+        f"the MLflow server at {_shown(tracking_uri)} answers {status} {code}: {message}; check MLFLOW_TRACKING_URI"
     )
 
 

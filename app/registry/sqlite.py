@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
@@ -20,7 +20,8 @@ _TIMEOUT_S = 5.0
 
 _BY_VERSION = """
 SELECT version, run_id, status, COALESCE(storage_location, source)
-FROM model_versions WHERE name = :name AND version = CAST(:version AS INTEGER)
+FROM model_versions
+WHERE name = :name AND version = CAST(:version AS INTEGER) AND current_stage <> 'Deleted_Internal'
 """
 _BY_ALIAS = """
 SELECT v.version, v.run_id, v.status, COALESCE(v.storage_location, v.source)
@@ -69,5 +70,5 @@ def _read(store: sqlite3.Connection, query: RegistryQuery) -> ModelVersion:
 
 
 def _path_of(tracking_uri: str) -> Path:
-    # SQLAlchemy's rule: sqlite:///relative and sqlite:////absolute.
-    return Path(unquote(urlsplit(tracking_uri).path.removeprefix("/")))
+    # SQLAlchemy's rule: sqlite:///relative and sqlite:////absolute, quoted, up to a query; a # is part of it.
+    return Path(unquote(tracking_uri.partition(":///")[2].partition("?")[0]))

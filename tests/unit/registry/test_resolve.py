@@ -50,8 +50,12 @@ def test_a_run_is_its_own_version() -> None:
 
 @pytest.mark.parametrize(
     ("uri", "name"),
-    [("s3://bucket/a/model", "model"), ("gs://bucket/model/", "model"), ("mlflow-artifacts:/1/x/artifacts/m", "m")]
-    + [("s3://bucket", "s3://bucket")],
+    [
+        ("s3://bucket/a/model", "model"),
+        ("gs://bucket/model/", "model"),
+        ("mlflow-artifacts:/1/x/artifacts/m", "m"),
+        ("s3://bucket", "s3://bucket"),
+    ],
 )
 def test_an_artifact_store_is_named_by_its_last_part(uri: str, name: str) -> None:
     """Its version is a digest of the URI, and its files may change."""

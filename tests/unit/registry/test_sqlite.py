@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -20,7 +21,8 @@ CREATE TABLE registered_model_aliases (name TEXT, alias TEXT, version INTEGER);
 CREATE TABLE model_versions (name TEXT, version INTEGER, run_id TEXT, status TEXT, source TEXT, storage_location TEXT,
                              current_stage TEXT);
 INSERT INTO registered_models VALUES ('flight-delay'), ('other');
-INSERT INTO registered_model_aliases VALUES ('flight-delay', 'champion', 2), ('flight-delay', 'old', 1), ('other', 'x', 9);
+INSERT INTO registered_model_aliases VALUES
+    ('flight-delay', 'champion', 2), ('flight-delay', 'old', 1), ('other', 'x', 9);
 INSERT INTO model_versions VALUES
     ('flight-delay', 1, 'r1', 'READY', 'models:/m-1', '/store/m-1', 'None'),
     ('flight-delay', 2, 'r2', 'READY', '/store/m-2', NULL, 'None'),
@@ -47,7 +49,7 @@ def ask(
     store: Path, *, alias: str | None = None, version: str | None = None, name: str = "flight-delay"
 ) -> ModelVersion:
     """Ask a store by its absolute path."""
-    return ask_sqlite(RegistryQuery(name, alias, version), f"sqlite:///{store}")
+    return ask_sqlite(RegistryQuery(name, alias, version), f"sqlite:///{quote(str(store))}")
 
 
 def test_an_alias_is_the_version_it_points_to(store: Path) -> None:
@@ -146,12 +148,20 @@ def test_a_locked_store_is_unreachable_in_the_end(store: Path, monkeypatch: pyte
         ask(store, alias="champion")
 
 
-@pytest.mark.parametrize("name", ["a b", "100%", "a%20b", "a#b", "Größe", "it's"])
+@pytest.mark.parametrize("name", ["a b", "100%", "a%20b", "a#b", "a?b", "Größe", "it's"])
 def test_a_store_may_lie_in_any_folder(tmp_path: Path, name: str) -> None:
-    """SQLAlchemy takes the path as it stands, so a clone into such a folder works for MLflow, and here."""
+    """The clone's folder is called as its owner likes."""
     folder = tmp_path / name
     folder.mkdir()
     assert ask(make_store(folder / "mlflow.db"), alias="champion").version == "2"
+
+
+def test_a_path_is_read_as_sqlalchemy_reads_it(store: Path) -> None:
+    """MLflow itself opens the same file; a `#` may stand in it as it is."""
+    folder = store.parent / "a#b"
+    folder.mkdir()
+    make_store(folder / "mlflow.db")
+    assert ask_sqlite(RegistryQuery("flight-delay", "champion", None), f"sqlite:///{folder}/mlflow.db").version == "2"
 
 
 def test_a_relative_path_is_relative(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

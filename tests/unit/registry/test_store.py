@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from app.errors import ModelUriInvalid
 from app.registry import store
@@ -20,6 +21,13 @@ def test_the_default_is_inside_the_project_wherever_it_is_started(
     assert tracking_uri(environ) == f"sqlite:///{PROJECT_ROOT}/.mlflow/mlflow.db"
     assert (PROJECT_ROOT / "pyproject.toml").is_file()
     assert EMBEDDED_STORE.is_absolute()
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "a%20b", "a#b", "a?b", "Größe"])
+def test_the_embedded_store_may_lie_in_any_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLAlchemy, with which MLflow opens it, finds the same file in the URI."""
+    monkeypatch.setattr(store, "EMBEDDED_STORE", tmp_path / name)
+    assert make_url(tracking_uri({})).database == str(tmp_path / name / "mlflow.db")
 
 
 def test_what_is_set_is_taken_as_it_is() -> None:
