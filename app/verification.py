@@ -49,7 +49,12 @@ def _verify_golden_rows(predictor: Predictor, golden: GoldenRows) -> None:
 
 
 def _compare(what: str, expected: Sequence[float] | Sequence[Sequence[float]], answered: np.ndarray) -> None:
-    wanted = np.asarray(expected, dtype=np.float64)
+    try:
+        wanted = np.asarray(expected, dtype=np.float64)
+    except ValueError:
+        raise ModelUnfit(
+            f"golden.json has {what}s that are no table: some rows have more classes than others"
+        ) from None
     if wanted.shape != answered.shape:
         raise ModelUnfit(f"golden.json has {what}s of shape {wanted.shape}, the model answers {answered.shape}")
     close = np.isclose(answered, wanted, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE)
@@ -74,3 +79,5 @@ def _verify_profile(predictor: Predictor) -> None:
             raise ModelUnfit(
                 f"profile.json describes {profiled.name!r} as a {profiled.type}, the model has {feature.type}"
             )
+        if profiled.type == "category" and tuple(profiled.categories) != feature.categories:
+            raise ModelUnfit(f"profile.json and the model disagree on the categories of {profiled.name!r}")

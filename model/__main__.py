@@ -13,7 +13,7 @@ from app.registry.store import tracking_uri
 from model.errors import ParameterInvalid, TrainingError
 from model.names import CHAMPION, MODEL_NAME
 from model.parameters import add_options, read_options
-from model.progress import Progress
+from model.progress import Progress, without_credentials
 
 _USAGE_ERROR = 2  # as argparse itself answers
 _INTERRUPTED = 130
@@ -31,12 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _train(options)
-    except ParameterInvalid as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _USAGE_ERROR
     except (TrainingError, ModelError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        print(without_credentials(f"error: {error}"), file=sys.stderr)
+        return _USAGE_ERROR if isinstance(error, ParameterInvalid) else 1
     except KeyboardInterrupt:
         print("interrupted; nothing was registered", file=sys.stderr)
         return _INTERRUPTED
@@ -61,10 +58,13 @@ def _train(options: Namespace) -> int:
     parameters = read_options(options)
     uri = tracking_uri(os.environ)
     if options.if_missing and (version := _find_champion(uri)):
-        print(f"{MODEL_NAME}@{CHAMPION} is version {version} at {uri}; nothing to train")
+        print(without_credentials(f"{MODEL_NAME}@{CHAMPION} is version {version} at {uri}; nothing to train"))
         return 0
     progress = Progress()
     progress.say("importing pandas and XGBoost")
+    # XGBoost's threads spin while they wait for each other. Where other processes want the same
+    # cores, that made training six times slower; read when XGBoost is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from model.flight_delay import train
     from model.tables import find_data
 

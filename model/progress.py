@@ -1,21 +1,26 @@
-"""Says on standard output what a training run does now, and after how many seconds."""
+"""Says what a training run does now, and after how many seconds."""
 
 from __future__ import annotations
 
+import re
+import sys
 import time
+from typing import TextIO
 
 
 class Progress:
-    """One line a step, each with the seconds since the start."""
+    """One line a step, each with the seconds since the start; on standard output unless told otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
         self._started = time.monotonic()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._started
 
     def say(self, step: str) -> None:
         """Print a step at once, also into a pipe."""
-        print(f"{self.elapsed_s:6.1f} s  {step}", flush=True)
+        elapsed_s = time.monotonic() - self._started
+        print(f"{elapsed_s:6.1f} s  {without_credentials(step)}", file=self._stream, flush=True)
+
+
+def without_credentials(text: str) -> str:
+    """Take user and password out of every address in a text that a person or a log will see."""
+    return re.sub(r"//[^/\s]*@", "//", text)

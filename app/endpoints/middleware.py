@@ -10,7 +10,7 @@ import logging
 import time
 from http import HTTPStatus
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,17 +42,28 @@ class RequestMiddleware:
         started = time.perf_counter()
         context = open_request_context(scope)
         status = 0
+        is_body_read = not _has_body(scope)
+
+        async def receive_noting_the_end() -> Message:
+            nonlocal is_body_read
+            message = await receive()
+            is_body_read = is_body_read or not message.get("more_body", False)
+            return message
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = context.request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = context.request_id
+                if not is_body_read:
+                    # Refused unread: the server would otherwise take in all the rest to find the next request.
+                    headers["Connection"] = "close"
             await send(message)
 
         self._metrics.requests_in_flight.inc()
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive_noting_the_end, send_with_id)
         except ClientDisconnect:
             status = _CLIENT_CLOSED_REQUEST
         except Exception:
@@ -72,3 +83,8 @@ class RequestMiddleware:
             route = getattr(scope.get("route"), "path", _OTHER_ROUTE)
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_duration.labels(route).observe(time.perf_counter() - started)
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

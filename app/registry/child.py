@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,9 +70,17 @@ def _ask(request: dict[str, Any], tracking_uri: str, timeout_s: float) -> dict[s
         answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (ended.stderr.strip() or "no message").splitlines()[-1]
-        raise RegistryUnreachable(f"MLflow's process ended with status {ended.returncode}: {last}") from None
+        raise RegistryUnreachable(
+            f"MLflow's process ended with status {ended.returncode}: {_without_credentials(last)}"
+        ) from None
     if "not_found" in answer:
-        raise ModelNotFound(f"{answer['not_found']}. Name another model version in TREESERVE_MODEL_URI")
+        what = _without_credentials(answer["not_found"])
+        raise ModelNotFound(f"{what}. Name another model version in TREESERVE_MODEL_URI")
     if "unreachable" in answer:
-        raise RegistryUnreachable(f"MLflow could not {request['do']}: {answer['unreachable']}")
+        raise RegistryUnreachable(f"MLflow could not {request['do']}: {_without_credentials(answer['unreachable'])}")
     return answer
+
+
+def _without_credentials(message: str) -> str:
+    # MLflow quotes the address that it asked, as it was set; this text reaches a log.
+    return re.sub(r"//[^/\s]*@", "//", message)

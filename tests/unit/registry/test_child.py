@@ -15,7 +15,7 @@ from app.registry.query import RegistryQuery
 
 BY_ALIAS = RegistryQuery("flight-delay", "champion", None)
 MLFLOW = """
-import json, os, pathlib, sys, time
+import builtins, json, os, pathlib, sys, time
 from types import SimpleNamespace
 from mlflow import artifacts
 from mlflow.exceptions import MlflowException
@@ -39,7 +39,7 @@ def act():
     if "code" in plan:
         raise MlflowException(plan["message"], plan["code"])
     if "error" in plan:
-        raise getattr(__builtins__, plan["error"])(plan["message"]) if "message" in plan else ValueError()
+        raise getattr(builtins, plan["error"])(*plan["arguments"])
     if "exit" in plan:
         print(plan.get("words", ""), file=sys.stderr)
         os._exit(plan["exit"])
@@ -47,7 +47,10 @@ def act():
 def download_artifacts(artifact_uri, dst_path):
     act()
     seen = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-    pathlib.Path(dst_path, "seen.json").write_text(json.dumps([artifact_uri, seen]))
+    place = pathlib.Path(dst_path, plan.get("step", ""))
+    (place / "extra_files").mkdir(parents=True)
+    (place / "extra_files" / "seen.json").write_text(json.dumps([artifact_uri, seen]))
+    return str(place)
 
 artifacts.download_artifacts = download_artifacts
 """
@@ -97,22 +100,31 @@ def test_the_service_itself_never_imports_mlflow() -> None:
     assert "mlflow" not in sys.modules
 
 
-def test_files_are_downloaded_with_bounded_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child is told the store, and to give up sooner than MLflow would, unless the operator said otherwise."""
+@pytest.mark.parametrize("step", ["", "model"])
+def test_files_are_downloaded_into_the_folder_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Of some URIs MLflow makes the path's last step a folder again; nothing of it is left."""
+    plan(monkeypatch, step=step)
+    child.download("runs:/r7/model", tmp_path / "path", "http://mlflow:5000")
+    (tmp_path / "path" / "extra_files" / "seen.json").unlink()
+    assert {path.name for path in (tmp_path / "path").iterdir()} == {"mlflow", "extra_files"}
+
+
+def test_the_child_is_patient_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told the store, and to give up sooner than MLflow would, unless the operator said otherwise."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://another")
     child.download("s3://bucket/model", tmp_path, "http://mlflow:5000")
-    source, seen = json.loads((tmp_path / "seen.json").read_text())
+    source, seen = json.loads((tmp_path / "extra_files" / "seen.json").read_text())
     assert source == "s3://bucket/model"
-    assert (
-        seen.items()
-        >= {
-            "MLFLOW_TRACKING_URI": "http://mlflow:5000",
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
-            "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }.items()
-    )
+    expected = {
+        "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    assert seen.items() >= expected.items()
 
 
 @pytest.mark.parametrize("code", ["RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"])
@@ -127,8 +139,8 @@ def test_what_is_not_there_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPat
     ("steps", "told"),
     [
         ({"code": "INTERNAL_ERROR", "message": "no\nmore"}, "MLflow could not download: no$"),
-        ({"error": "ConnectionError", "message": "refused"}, "could not download: ConnectionError: refused$"),
-        ({"error": "ValueError"}, "could not download: ValueError: ValueError$"),
+        ({"error": "ConnectionError", "arguments": ["refused"]}, "could not download: ConnectionError: refused$"),
+        ({"error": "ValueError", "arguments": []}, "could not download: ValueError: ValueError$"),
         ({"exit": 3}, "ended with status 3: "),
         ({"exit": 1, "words": "out of\nmemory"}, "ended with status 1: memory$"),
     ],

@@ -84,7 +84,7 @@ def test_a_damaged_copy_is_fetched_again(registry: MlflowRegistry, version: Mode
 
 @pytest.mark.parametrize("change", [{"version": "8"}, {"name": "x"}, {"run_id": "r8"}, {"source": "models:/x/1"}])
 def test_another_version_is_another_copy(
-    registry: MlflowRegistry, version: ModelVersion, downloads: list[Any], change: dict[str, str]
+    registry: MlflowRegistry, version: ModelVersion, downloads: list[Any], change: dict[str, Any]
 ) -> None:
     """Also version 7 of a store that was deleted and made anew: its run is another."""
     assert registry.fetch(version) != registry.fetch(replace(version, **change))

@@ -1,0 +1,167 @@
+"""The model that ships, trained on a tenth of the flights: served, it answers as XGBoost does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.registry.registry import MlflowRegistry
+from tests.integration.mlflow_store import load_mlflow
+from tests.service.test_equals_xgboost import assert_same_bits
+from tests.services import FakeRegistry, Service, run_service
+
+pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")  # of MLflow's own use of pandas
+
+TEXTS = ("carrier", "origin", "dest")
+
+
+@dataclass
+class FlightModel:
+    """The served model, and what is needed to ask XGBoost the same."""
+
+    service: Service
+    booster: xgboost.Booster
+    flights: pd.DataFrame
+    categories: dict[str, list[str]]
+
+    def expect(self, rows: list[dict[str, Any]]) -> Any:
+        """XGBoost's own answers; a name that the model was not fitted on is a missing value."""
+        columns: dict[str, Any] = {}
+        for name in self.flights.columns:
+            values = [row.get(name) for row in rows]
+            if name in TEXTS:
+                known = [value if value in self.categories[name] else None for value in values]
+                columns[name] = pd.Categorical(known, categories=self.categories[name])
+            else:
+                columns[name] = np.array(values, dtype=np.float64)
+        return self.booster.predict(xgboost.DMatrix(pd.DataFrame(columns), enable_categorical=True))
+
+
+@pytest.fixture(scope="module")
+def flights(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlightModel]:
+    """Train, register and serve the example, each with the code that does it for users."""
+    folder = tmp_path_factory.mktemp("flights")
+    store = shutil.copy(empty_database, folder / "mlflow.db")
+    load_mlflow()
+    from model.features import build_dataset
+    from model.flight_delay import STOP_FROM, train
+    from model.parameters import TrainingParameters
+    from model.progress import Progress
+    from model.tables import find_data, read_tables
+
+    data = write_sample(find_data(None).folder, folder / "data")
+    source = find_data(data)
+    parameters = TrainingParameters(rounds=30, stopping_rounds=5)
+    train(parameters, source, f"sqlite:///{store}", True, Progress())
+    dataset, _ = build_dataset(read_tables(source))
+    fitted = dataset.features[(dataset.moments < STOP_FROM).to_numpy()]
+    registry = MlflowRegistry(f"sqlite:///{store}", folder / "cache")
+    version = registry.resolve("models:/flight-delay@champion")
+    model_folder = registry.fetch(version)
+    with run_service(FakeRegistry(model_folder), folder / "log") as service:
+        yield FlightModel(
+            service,
+            xgboost.Booster(model_file=model_folder / "model.ubj"),
+            dataset.features,
+            {name: sorted(set(fitted[name].dropna())) for name in TEXTS},
+        )
+
+
+def write_sample(whole: Path, folder: Path) -> Path:
+    """Every tenth flight, with all planes and all weather."""
+    folder.mkdir()
+    for name in ("weather.csv", "planes.csv"):
+        shutil.copy(whole / name, folder)
+    flights = pd.read_csv(whole / "flights.csv.zip", dtype=str, keep_default_na=False)
+    flights.iloc[::10].to_csv(folder / "flights.csv.zip", index=False)
+    return folder
+
+
+def to_row(flight: Any) -> dict[str, Any]:
+    """A flight as a client sends it."""
+    row = {str(name): None if pd.isna(value) else value for name, value in flight.items()}
+    whole = ("hour", "minute", "day_of_week", "distance", "sched_minutes")
+    return {name: int(value) if name in whole and value is not None else value for name, value in row.items()}
+
+
+@st.composite
+def perturbed(draw: st.DrawFn, flights: FlightModel, edges: dict[str, list[float]]) -> dict[str, Any]:
+    """A real flight, some of whose features are missing, another flight's, on a split's edge, or never seen."""
+    rows = st.integers(0, len(flights.flights) - 1).map(lambda at: to_row(flights.flights.iloc[at]))
+    row = draw(rows)
+    for name in draw(st.lists(st.sampled_from(list(row)), max_size=6, unique=True)):
+        choices = [st.none(), rows.map(itemgetter(name))]
+        if name in TEXTS:
+            choices.append(st.text(max_size=4))
+        elif isinstance(row[name], int):
+            choices.append(st.integers(-(2**40), 2**40))
+        else:
+            choices.append(st.floats(-1e38, 1e38))
+            choices += [st.sampled_from(edges[name])] if name in edges else []
+        row[name] = draw(st.one_of(choices))
+    return row
+
+
+def edges_of(booster: xgboost.Booster) -> dict[str, list[float]]:
+    """Each number's thresholds, with the float32 below and above each."""
+    splits = booster.trees_to_dataframe().dropna(subset="Split")
+    edges: dict[str, list[float]] = {}
+    for name, threshold in zip(splits["Feature"], splits["Split"].to_numpy(np.float32), strict=True):
+        around = (threshold, np.nextafter(threshold, np.float32(-np.inf)), np.nextafter(threshold, np.float32(np.inf)))
+        edges.setdefault(name, []).extend(map(float, around))
+    return edges
+
+
+def test_real_flights_are_answered_as_xgboost_answers_them(flights: FlightModel) -> None:
+    """Five thousand flights of the whole year, with new destinations and missing weather, in one request."""
+    sample = flights.flights.sample(5_000, random_state=0)
+    rows = [to_row(flight) for _, flight in sample.iterrows()]
+    assert any(value is None for row in rows for value in row.values())
+    expected = flights.expect(rows)
+    assert expected.std() > 0.05
+    assert_same_bits(flights.service.predict(*rows), expected)
+
+
+def test_any_perturbed_flights_are_answered_as_xgboost_answers_them(flights: FlightModel) -> None:
+    """Missing, exchanged, unknown and extreme values in real flights: the same bits."""
+    edges = edges_of(flights.booster)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(perturbed(flights, edges), min_size=1, max_size=20))
+    def check(rows: list[dict[str, Any]]) -> None:
+        assert_same_bits(flights.service.predict(*rows), flights.expect(rows))
+
+    check()
+
+
+def test_a_new_destination_is_a_warning_as_the_models_card_says(flights: FlightModel) -> None:
+    """The flight model asks for new names to be predicted as missing, and the answer names them."""
+    row = to_row(flights.flights.iloc[0])
+    answer = flights.service.client.post("/predict", json={"instances": [{**row, "dest": "XXX"}]}).json()
+    assert answer["predictions"] == flights.service.predict({**row, "dest": None})
+    assert [warning["pointer"] for warning in answer["warnings"]] == ["/instances/0/dest"]
+
+
+def test_the_models_own_description_is_complete(flights: FlightModel) -> None:
+    """The pages that explain the service have what the training wrote: meaning, data, commit, metrics, categories."""
+    about = flights.service.client.get("/model").json()
+    assert about["task"] == "binary_classification"
+    assert "15 minutes late" in about["prediction"]["meaning"]
+    assert about["unknown_category"] == "missing"
+    assert about["training"]["data"]["n_rows"] > 10_000
+    assert 0.5 < about["training"]["metrics"]["test_auc"] < 0.9
+    listed = {feature["name"]: feature["categories"] for feature in about["signature"]["features"]}
+    assert {name: listed[name] for name in TEXTS} == flights.categories
+    assert list(listed) == list(flights.flights.columns)
+    assert flights.service.client.post("/predict", json=about["input_example"]).status_code == 200

@@ -1,0 +1,129 @@
+"""The command line says what it can do, and what it cannot, before anything is served."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import __version__, cli
+from app.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give pytest its logging back afterwards, and start without any setting."""
+    for name in os.environ:
+        if name.startswith((PREFIX, "MLFLOW_")):
+            monkeypatch.delenv(name)
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    root.handlers = []  # or they would be closed
+    yield
+    logging.captureWarnings(False)
+    root.level, root.handlers = before
+
+
+def log_lines(text: str) -> list[dict[str, str]]:
+    """Each line of the output, which must all be JSON."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as its own process, with these variables and no others of ours."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "MLFLOW_"))}
+    command = [sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main())", *arguments]
+    return subprocess.run(command, env=inherited | environ, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is installed says what it is."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"treeserve {__version__}\n")
+
+
+def test_the_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody needs the internet to find the name of a setting."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["serve", "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None or field.default_factory else f" [{field.default}]"
+        assert f"  {PREFIX}{name.upper()}{default}\n      {field.description}\n" in text
+    assert "MLFLOW_TRACKING_URI" in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["deploy"], ["serve", "now"], ["--port", "1"]])
+def test_a_command_that_is_none_is_refused_with_the_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2, and the words on standard error."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: treeserve")
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_setting_that_cannot_be_used_ends_with_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line of JSON that names every one of them."""
+    monkeypatch.setenv("TREESERVE_PORT", "tcp://10.0.0.1:8080")
+    monkeypatch.setenv("TREESERVE_MAX_INSTANCES", "none")
+    assert cli.main(["serve"]) == 2
+    [line] = log_lines(capsys.readouterr().out)
+    assert line["log.level"] == "critical"
+    assert "TREESERVE_PORT='tcp://10.0.0.1:8080'" in line["message"]
+    assert "TREESERVE_MAX_INSTANCES='none'" in line["message"]
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_variable_that_is_no_setting_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With the one perhaps meant; the service starts all the same."""
+    monkeypatch.setenv("TREESERVE_PROT", "1")
+    monkeypatch.setenv("TREESERVE_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setattr(cli, "_run_server", lambda settings: settings.port)
+    assert cli.main(["serve"]) == 8080
+    [line] = log_lines(capsys.readouterr().out)
+    assert line["message"] == "TREESERVE_PROT is no setting and is ignored; did you mean TREESERVE_PORT?"
+    assert line["log.level"] == "warning"
+
+
+def test_a_payload_log_that_cannot_be_opened_ends_with_status_1(tmp_path: Path) -> None:
+    """Before it listens, and without a stack trace."""
+    ended = run("serve", TREESERVE_PAYLOAD_LOG=str(tmp_path / "no" / "log"), TREESERVE_PORT="0")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    [line] = log_lines(ended.stdout)
+    assert re.fullmatch(r"cannot start: \[Errno 2\] No such file or directory: '.*/no/log'", line["message"])
+
+
+def test_a_model_that_cannot_serve_ends_with_status_1(tmp_path: Path) -> None:
+    """The reason is one critical line, and every line is JSON."""
+    ended = run("serve", TREESERVE_MODEL_URI=str(tmp_path), TREESERVE_PORT="0", TREESERVE_CACHE_DIR=str(tmp_path))
+    assert (ended.returncode, ended.stderr) == (1, "")
+    [line] = [line for line in log_lines(ended.stdout) if line["log.level"] == "critical"]
+    assert line["message"].startswith(f"no model serves: {tmp_path} is not a folder with an MLmodel file")
+
+
+def test_settings_are_checked_before_anything_slow_is_imported() -> None:
+    """A misspelt value is told in a fraction of a second."""
+    code = "import sys; from app.cli import main; main(['serve']); print(*sorted(sys.modules))"
+    environ = {"TREESERVE_PORT": "x", "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.splitlines()[-1].split())
+    assert "app.settings" in loaded
+    assert not loaded & {"xgboost", "numpy", "mlflow", "fastapi", "uvicorn"}
