@@ -12,10 +12,10 @@ BIN := .venv/bin
 export PYTHON
 
 # HOST= and PORT= for `make run`; without them the service's own settings and defaults hold.
-ifdef HOST
+ifeq ($(origin HOST),command line)
 export TREESERVE_HOST := $(HOST)
 endif
-ifdef PORT
+ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
@@ -42,7 +42,7 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	@$(INSTALL) train
 	@uri=$$($(BIN)/python -c 'import os, app.registry.store as s; print(s.tracking_uri(os.environ))') || exit; \
 	case "$$uri" in \
-	    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has its own page: $$uri" ;; \
+	    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has its own page" ;; \
 	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && echo "MLflow's page, in ten seconds or so: http://127.0.0.1:$$port" && \
 	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore && \
 	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \

@@ -63,7 +63,7 @@ def _run_server(settings: Settings) -> int:
     from app.errors import ModelUriInvalid
     from app.main import create_app
     from app.registry.registry import MlflowRegistry
-    from app.registry.store import tracking_uri
+    from app.registry.store import registry_uri, tracking_uri
 
     collectors = CollectorRegistry()
     ProcessCollector(registry=collectors)
@@ -73,7 +73,7 @@ def _run_server(settings: Settings) -> int:
         server.should_exit = True
 
     try:
-        registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir)
+        registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
         app = create_app(settings, registry, collectors, on_load_failure=stop)
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
@@ -85,13 +85,14 @@ def _run_server(settings: Settings) -> int:
             port=settings.port,
             log_config=None,
             access_log=False,
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=_DRAIN_S,
         )
     )
-    # uvicorn ends gracefully at these signals, then raises them again for whoever handled them before.
+    # Before uvicorn handles these signals itself, and after, when it raises them again: one way to the same end.
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: None)
+        signal.signal(ending, lambda *_: stop())
     log.info("starting on http://%s:%d; GET /docs there shows the API", settings.host, settings.port)
     try:
         server.run()

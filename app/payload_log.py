@@ -23,8 +23,10 @@ from app.signature import FeatureType, Signature
 
 log = logging.getLogger(__name__)
 
-# Lines waiting to be written; at about 2 KB each this bounds the memory to some 40 MB.
+# What may wait to be written: lines, and the bytes of the bodies that they came in. In memory, instances take
+# several times their JSON.
 MAX_WAITING_LINES = 20_000
+MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Exchange:
     predictions : sequence of float, or of sequences of float
     unknown : mapping of int to list of str
         The features of an instance whose category the model does not know.
+    n_bytes : int
+        Length of the request's body, as a measure of the memory that its instances take.
     """
 
     request_id: str
@@ -58,6 +62,7 @@ class Exchange:
     instances: Sequence[Mapping[str, Any]]
     predictions: Sequence[float] | Sequence[Sequence[float]]
     unknown: Mapping[int, list[str]]
+    n_bytes: int
 
 
 class PayloadLog:
@@ -78,6 +83,7 @@ class PayloadLog:
         self._formatter = EcsFormatter()
         self._waiting: deque[Exchange] = deque()
         self._n_waiting_lines = 0
+        self._n_waiting_bytes = 0
         self._changed = threading.Condition()
         self._closing = False
         self._write_failed = False
@@ -98,11 +104,15 @@ class PayloadLog:
                 self._metrics.payload_dropped.labels("closed").inc(n_lines)
                 return
             # An exchange larger than the whole queue is taken when the queue is empty, or it never would be.
-            if self._n_waiting_lines and self._n_waiting_lines + n_lines > self._max_waiting_lines:
+            if self._n_waiting_lines and (
+                self._n_waiting_lines + n_lines > self._max_waiting_lines
+                or self._n_waiting_bytes + exchange.n_bytes > MAX_WAITING_BYTES
+            ):
                 self._metrics.payload_dropped.labels("queue_full").inc(n_lines)
                 return
             self._waiting.append(exchange)
             self._n_waiting_lines += n_lines
+            self._n_waiting_bytes += exchange.n_bytes
             self._changed.notify()
 
     def close(self, timeout_s: float = 5.0) -> bool:
@@ -125,7 +135,7 @@ class PayloadLog:
                 self._metrics.payload_dropped.labels("closed").inc(self._n_waiting_lines)
                 log.error("%d lines of the payload log were not written before the end", self._n_waiting_lines)
             self._waiting.clear()
-            self._n_waiting_lines = 0
+            self._n_waiting_lines = self._n_waiting_bytes = 0
         return not self._writer.is_alive()
 
     def _write_until_closed(self) -> None:
@@ -136,6 +146,7 @@ class PayloadLog:
                     return
                 exchange = self._waiting.popleft()
                 self._n_waiting_lines -= len(exchange.instances)
+                self._n_waiting_bytes -= exchange.n_bytes
             self._write(exchange)
 
     def _write(self, exchange: Exchange) -> None:
@@ -195,7 +206,8 @@ def _instance_fields(
         if value is None:
             continue
         if kinds[name] is FeatureType.CATEGORY:
-            categories[name] = str(value)
+            # 10 and 10.0 are one category to the codec, and so in the log.
+            categories[name] = str(int(value) if isinstance(value, float) else value)
         else:
             numbers[name] = float(value)
     return {

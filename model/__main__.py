@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import ModelError, ModelNotFound
-from app.registry.store import tracking_uri
+from app.registry.store import registry_uri, tracking_uri, without_credentials
 from model.errors import ParameterInvalid, TrainingError
 from model.names import CHAMPION, MODEL_NAME
 from model.parameters import add_options, read_options
-from model.progress import Progress, without_credentials
+from model.progress import Progress
 
 _USAGE_ERROR = 2  # as argparse itself answers
 _INTERRUPTED = 130
@@ -57,7 +57,7 @@ def _parser() -> ArgumentParser:
 def _train(options: Namespace) -> int:
     parameters = read_options(options)
     uri = tracking_uri(os.environ)
-    if options.if_missing and (version := _find_champion(uri)):
+    if options.if_missing and (version := _find_champion(registry_uri(os.environ))):
         print(without_credentials(f"{MODEL_NAME}@{CHAMPION} is version {version} at {uri}; nothing to train"))
         return 0
     progress = Progress()

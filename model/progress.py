@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from typing import TextIO
+
+from app.registry.store import without_credentials
 
 
 class Progress:
@@ -19,8 +20,3 @@ class Progress:
         """Print a step at once, also into a pipe."""
         elapsed_s = time.monotonic() - self._started
         print(f"{elapsed_s:6.1f} s  {without_credentials(step)}", file=self._stream, flush=True)
-
-
-def without_credentials(text: str) -> str:
-    """Take user and password out of every address in a text that a person or a log will see."""
-    return re.sub(r"//[^/\s]*@", "//", text)

@@ -8,6 +8,7 @@ artifact store, and only registered if it is the file that was measured.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from app.registry.store import sqlite_path
 from model.errors import RegistryUnusable
 from model.packaging import BOOSTER_FILE, ModelPackage
 from model.provenance import list_requirements
@@ -195,7 +197,12 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         created = self._client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)
-        return str(created.version)
+        version = str(created.version)
+        # By this MLflow's page shows a run's model with its version. `mlflow.register_model` does the
+        # same, and reports each step on standard error.
+        known_as = [{"name": name, "version": version}]
+        self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(known_as)})
+        return version
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -232,7 +239,7 @@ def load_mlflow() -> Any:
 
 
 def _sqlite_file(tracking_uri: str) -> Path:
-    return Path(tracking_uri.removeprefix(_SQLITE)).absolute()
+    return sqlite_path(tracking_uri).absolute()
 
 
 def _artifact_folder(tracking_uri: str, experiment: str) -> str:

@@ -156,9 +156,9 @@ def _read_csv(path: Path, table: Table) -> pd.DataFrame:
         header = pd.read_csv(path, nrows=0)
         if absent := [name for name in names if name not in header.columns]:
             raise DataInvalid(f"the column is missing; the file has {', '.join(header.columns)}", table.file, absent[0])
-        return pd.read_csv(
+        # All columns are read: with only some of them, pandas takes a line of too many fields.
+        frame = pd.read_csv(
             path,
-            usecols=names,
             # Only what may be text is read as text: the rest is ten times faster, and still checked.
             dtype={column.name: str for column in table.columns if column.kind in {"text", "moment"}},
             keep_default_na=False,  # "NULL" or "None" would be a fault, not a missing value
@@ -166,6 +166,9 @@ def _read_csv(path: Path, table: Table) -> pd.DataFrame:
             skip_blank_lines=False,  # so that a row's number is its line
             low_memory=False,  # so that a column has one type throughout
         )
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first field of every row for a name
+            raise DataInvalid("its rows have more fields than its header", table.file)
+        return frame[names]
     except FileNotFoundError:
         raise DataInvalid(f"there is no such file in {path.parent}", table.file) from None
     except (OSError, BadZipFile, ValueError) as error:  # pandas' own errors are ValueErrors

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
 from pydantic.json_schema import models_json_schema
 
 from app import __version__
@@ -28,7 +28,7 @@ _REFUSALS: tuple[type[ServingError], ...] = (
 )  # fmt: skip
 
 
-class Warned(BaseModel):
+class FaultInfo(BaseModel):
     """Something about the request, and where."""
 
     pointer: str = Field(description="JSON pointer into the request body.")
@@ -49,7 +49,7 @@ class PredictAnswer(BaseModel):
     request_id: str
     model: AnsweringModel
     predictions: list[float] | list[list[float]]
-    warnings: list[Warned] | None = Field(None, description="Unknown categories that were predicted as missing.")
+    warnings: list[FaultInfo] | None = Field(None, description="Unknown categories that were predicted as missing.")
 
 
 class Problem(BaseModel):
@@ -62,7 +62,7 @@ class Problem(BaseModel):
     code: str
     request_id: str
     n_faults: int | None = None
-    faults: list[Warned] | None = None
+    faults: list[FaultInfo] | None = None
 
 
 def instance_model(signature: Signature, *, unknown_is_missing: bool) -> type[BaseModel]:
@@ -90,16 +90,23 @@ def instance_model(signature: Signature, *, unknown_is_missing: bool) -> type[Ba
 def _type_of(feature: Feature, unknown_is_missing: bool) -> Any:
     if feature.type is FeatureType.CATEGORY:
         categories = feature.categories or ()
-        if unknown_is_missing:
-            kind: Any = type(categories[0])
-            return Annotated[kind, Field(json_schema_extra={"examples": list(categories)})]
-        return Literal[categories]
+        kind: Any = type(categories[0])
+        values = Annotated[kind, Field(json_schema_extra={"examples": list(categories)})]
+        type_ = values if unknown_is_missing else Literal[categories]
+        return type_ if kind is str else Annotated[type_, BeforeValidator(_to_integer)]
     if feature.type is FeatureType.BOOLEAN:
         return StrictBool
     if feature.type is FeatureType.NUMBER:
         return Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
     bits = 31 if feature.type is FeatureType.INTEGER else 63
-    return Annotated[int, Field(ge=-(1 << bits), le=(1 << bits) - 1)]
+    return Annotated[int, Field(ge=-(1 << bits), le=(1 << bits) - 1), BeforeValidator(_to_integer)]
+
+
+def _to_integer(value: object) -> object:
+    """JSON makes no difference between 3 and 3.0, where pydantic does; and it takes true for the category 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be an integer, not a boolean")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def predict_body_model(predictor: Predictor, settings: Settings) -> type[BaseModel]:

@@ -28,7 +28,7 @@ def operations_router(rollout: Rollout, metrics: Metrics) -> APIRouter:
     """The routes of the two probes and of the metrics."""
     router = APIRouter(tags=["operations"])
 
-    # Coroutines, so that a probe needs no thread while all of them are busy with batches.
+    # Coroutines, so that neither probe nor scrape needs a thread while all of them are busy with batches.
     @router.get("/livez", summary="Is the process alive?")
     async def get_liveness() -> Liveness:
         return Liveness()
@@ -39,7 +39,7 @@ def operations_router(rollout: Rollout, metrics: Metrics) -> APIRouter:
         return Readiness(name=version.name, version=version.version)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    def get_metrics() -> Response:
+    async def get_metrics() -> Response:
         return Response(metrics.expose(), media_type=CONTENT_TYPE_LATEST)
 
     return router

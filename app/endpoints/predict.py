@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 
+import anyio
 import anyio.to_thread
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -18,8 +20,9 @@ from app.rollout import Rollout
 from app.settings import Settings
 from app.wire.instances import encode_answer
 
-# Reading so many bytes of JSON takes about a millisecond; more than that must not hold other requests up.
+# So much takes about a millisecond to answer; more than that must not hold other requests up.
 _INLINE_BYTES = 32 * 1024
+_INLINE_OBJECTS = 64
 
 
 class PredictRoute(Route):
@@ -47,16 +50,18 @@ class PredictEndpoint:
         self._payload_log = payload_log
         self._metrics = metrics
         self._settings = settings
+        # No more batches at once than can be worked on: each takes many times its body's memory.
+        self._batches = anyio.CapacityLimiter(os.cpu_count() or 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         predictor = self._rollout.current
         body = await read_json_body(scope, receive, self._settings.max_body_bytes)
         context = request_context(scope)
-        if len(body) <= _INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES and body.count(b"{") <= _INLINE_OBJECTS:
             answer = self._answer(body, predictor, context)
         else:
-            answer = await anyio.to_thread.run_sync(self._answer, body, predictor, context)
+            answer = await anyio.to_thread.run_sync(self._answer, body, predictor, context, limiter=self._batches)
         await Response(answer, media_type="application/json")(scope, receive, send)
 
     def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> bytes:
@@ -86,6 +91,7 @@ class PredictEndpoint:
                 instances=decoded.instances,
                 predictions=predictions.tolist(),
                 unknown=decoded.unknown,
+                n_bytes=len(body),
             )
         )
         return answer

@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _MANIFEST = "digests.json"
 _FILES = "files"
+_REMAINS_AFTER_S = 24 * 3600  # far longer than any download may take
 
 
 class ModelCache:
@@ -56,6 +58,7 @@ class ModelCache:
             If the disk is full or the folder cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._remove_remains()
         aside = Path(tempfile.mkdtemp(prefix=".filling-", dir=self._folder))
         try:
             files = aside / _FILES
@@ -65,6 +68,13 @@ class ModelCache:
             self._put(aside, self._folder / key)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def _remove_remains(self) -> None:
+        """Remove what processes left behind that were killed while they filled an entry."""
+        for remains in [*self._folder.glob(".filling-*"), *self._folder.glob(".replaced-*")]:
+            with suppress(FileNotFoundError):
+                if time.time() - remains.stat().st_mtime > _REMAINS_AFTER_S:
+                    shutil.rmtree(remains, ignore_errors=True)
 
     def place(self, key: str) -> Path:
         """Where the model folder of an entry is, once it is filled."""

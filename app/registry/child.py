@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
+from app.registry.store import without_credentials
 
 _RESOLVE_TIMEOUT_S = 60.0
 _DOWNLOAD_TIMEOUT_S = 900.0
 
 
-def resolve(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
+def resolve(query: RegistryQuery, registry_uri: str) -> ModelVersion:
     """
     Answer a query from a store that only MLflow's client can read.
 
@@ -31,7 +31,7 @@ def resolve(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
     ModelNotFound, RegistryUnreachable
     """
     wanted = {"do": "resolve", "name": query.name, "alias": query.alias, "version": query.version}
-    found = _ask(wanted, tracking_uri, _RESOLVE_TIMEOUT_S)
+    found = _ask(wanted, _RESOLVE_TIMEOUT_S, {"MLFLOW_TRACKING_URI": registry_uri, "MLFLOW_REGISTRY_URI": registry_uri})
     version = str(found["version"])
     source = f"models:/{query.name}/{version}"
     return ModelVersion(query.name, version, query.alias, found["run_id"], source, is_immutable=True)
@@ -48,16 +48,17 @@ def download(source: str, folder: Path, tracking_uri: str) -> None:
     RegistryUnreachable
         If the registry or the artifact store does not answer.
     """
-    _ask({"do": "download", "source": source, "folder": str(folder)}, tracking_uri, _DOWNLOAD_TIMEOUT_S)
+    wanted = {"do": "download", "source": source, "folder": str(folder)}
+    _ask(wanted, _DOWNLOAD_TIMEOUT_S, {"MLFLOW_TRACKING_URI": tracking_uri})
 
 
-def _ask(request: dict[str, Any], tracking_uri: str, timeout_s: float) -> dict[str, Any]:
+def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> dict[str, Any]:
     # MLflow's own defaults are 7 retries of 120 s each: a caller would never learn what is wrong.
     environ = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         **os.environ,
-        "MLFLOW_TRACKING_URI": tracking_uri,
+        **stores,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
@@ -71,16 +72,11 @@ def _ask(request: dict[str, Any], tracking_uri: str, timeout_s: float) -> dict[s
     except (IndexError, ValueError):
         last = (ended.stderr.strip() or "no message").splitlines()[-1]
         raise RegistryUnreachable(
-            f"MLflow's process ended with status {ended.returncode}: {_without_credentials(last)}"
+            f"MLflow's process ended with status {ended.returncode}: {without_credentials(last)}"
         ) from None
     if "not_found" in answer:
-        what = _without_credentials(answer["not_found"])
+        what = without_credentials(answer["not_found"])
         raise ModelNotFound(f"{what}. Name another model version in TREESERVE_MODEL_URI")
     if "unreachable" in answer:
-        raise RegistryUnreachable(f"MLflow could not {request['do']}: {_without_credentials(answer['unreachable'])}")
+        raise RegistryUnreachable(f"MLflow could not {request['do']}: {without_credentials(answer['unreachable'])}")
     return answer
-
-
-def _without_credentials(message: str) -> str:
-    # MLflow quotes the address that it asked, as it was set; this text reaches a log.
-    return re.sub(r"//[^/\s]*@", "//", message)

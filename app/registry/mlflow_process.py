@@ -6,13 +6,16 @@ Run as ``python -m app.registry.mlflow_process '{"do": …}'`` by `app.registry.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 
 
@@ -54,5 +57,12 @@ def _first_line(error: Exception) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
+def _end_with_parent() -> None:
+    """Ask Linux to end this process with the service: a download must not outlive it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    _end_with_parent()
     print(json.dumps(main(json.loads(sys.argv[1]))))

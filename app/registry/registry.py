@@ -29,8 +29,20 @@ class Registry(Protocol):
 class MlflowRegistry:
     """MLflow, whichever store it keeps, with a cache of model folders on local disk."""
 
-    def __init__(self, tracking_uri: str, cache_dir: Path) -> None:
+    def __init__(self, tracking_uri: str, cache_dir: Path, registry_uri: str | None = None) -> None:
+        """
+        Name the stores.
+
+        Parameters
+        ----------
+        tracking_uri : str
+            Where runs and logged models are.
+        cache_dir : pathlib.Path
+        registry_uri : str or None
+            Where registered models are; None for the same.
+        """
         self._tracking_uri = tracking_uri
+        self._registry_uri = registry_uri or tracking_uri
         self._cache = ModelCache(cache_dir)
 
     def resolve(self, uri: str) -> ModelVersion:
@@ -41,7 +53,7 @@ class MlflowRegistry:
         ------
         ModelUriInvalid, ModelNotFound, RegistryUnreachable
         """
-        return resolve_model_uri(uri, self._tracking_uri)
+        return resolve_model_uri(uri, self._registry_uri)
 
     def fetch(self, version: ModelVersion) -> Path:
         """
@@ -57,7 +69,7 @@ class MlflowRegistry:
         source = _local_folder(version.source)
         if source is not None and not version.is_immutable:
             return source  # a directory that was named as such is read where it is
-        key = _cache_key(self._tracking_uri, version)
+        key = _cache_key(f"{self._registry_uri} {self._tracking_uri}", version)
         if version.is_immutable and (cached := self._cache.find(key)):
             return cached
         try:
@@ -76,9 +88,9 @@ class MlflowRegistry:
         return self._cache.place(key)
 
 
-def _cache_key(tracking_uri: str, version: ModelVersion) -> str:
+def _cache_key(stores: str, version: ModelVersion) -> str:
     # With run and source: a store that was deleted and made anew counts its versions from 1 again.
-    identity = [tracking_uri, version.name, version.version, version.run_id, version.source]
+    identity = [stores, version.name, version.version, version.run_id, version.source]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 

@@ -25,7 +25,7 @@ _LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
 _RUN = re.compile(r"runs:/(?P<run_id>[0-9a-f]{32})/(?P<path>.+)")
 
 
-def resolve_model_uri(uri: str, tracking_uri: str) -> ModelVersion:
+def resolve_model_uri(uri: str, registry_uri: str) -> ModelVersion:
     """
     Which model version a URI means now.
 
@@ -34,8 +34,8 @@ def resolve_model_uri(uri: str, tracking_uri: str) -> ModelVersion:
     uri : str
         ``models:/name@alias``, ``models:/name/version``, ``models:/m-…`` (a logged model),
         ``runs:/…/path``, an artifact-store URI or a local directory.
-    tracking_uri : str
-        MLflow's, as `app.registry.store.tracking_uri` gives it.
+    registry_uri : str
+        Where registered models are, as `app.registry.store.registry_uri` gives it.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def resolve_model_uri(uri: str, tracking_uri: str) -> ModelVersion:
         If nobody answers.
     """
     if found := _REGISTERED.fullmatch(uri):
-        return _ask_registry(RegistryQuery(found["name"], found["alias"], found["version"]), tracking_uri)
+        return _ask_registry(RegistryQuery(found["name"], found["alias"], found["version"]), registry_uri)
     if found := _RUN.fullmatch(uri):
         return ModelVersion(Path(found["path"]).name, found["run_id"], None, found["run_id"], uri, is_immutable=False)
     if found := _LOGGED.fullmatch(uri):
@@ -63,13 +63,13 @@ def resolve_model_uri(uri: str, tracking_uri: str) -> ModelVersion:
     return ModelVersion(_last_step(uri), _digest(uri.encode()), None, None, uri, is_immutable=False)
 
 
-def _ask_registry(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
-    scheme = urlsplit(tracking_uri).scheme
+def _ask_registry(query: RegistryQuery, registry_uri: str) -> ModelVersion:
+    scheme = urlsplit(registry_uri).scheme
     if scheme in ("http", "https"):
-        return ask_rest(query, tracking_uri)
+        return ask_rest(query, registry_uri)
     if scheme == "sqlite":
-        return ask_sqlite(query, tracking_uri)
-    return child.resolve(query, tracking_uri)
+        return ask_sqlite(query, registry_uri)
+    return child.resolve(query, registry_uri)
 
 
 def _resolve_folder(folder: Path) -> ModelVersion:

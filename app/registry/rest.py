@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from app.errors import ModelError, ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
+from app.registry.store import without_credentials
 
 _TIMEOUT_S = 10.0
 
@@ -26,6 +26,7 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
     """
     import requests  # here, because a local store needs no HTTP client at start-up
 
+    shown = without_credentials(tracking_uri)
     if query.alias:
         path, wanted = "registered-models/alias", {"name": query.name, "alias": query.alias}
     else:
@@ -41,17 +42,17 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
         )
         if response.status_code in (401, 403):  # which MLflow says in plain text, and a proxy in HTML
             raise RegistryUnreachable(
-                f"the MLflow server at {_shown(tracking_uri)} refuses us ({response.status_code}); check "
+                f"the MLflow server at {shown} refuses us ({response.status_code}); check "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             )
         answer = response.json()
         if not response.ok:
-            raise _explain(response.status_code, answer, query, tracking_uri)
+            raise _explain(response.status_code, answer, query, shown)
         found = answer["model_version"]
         version, status, run_id = str(found["version"]), found.get("status", "READY"), found.get("run_id") or None
     except (requests.RequestException, KeyError, TypeError, AttributeError) as error:
         raise RegistryUnreachable(
-            f"the MLflow server at {_shown(tracking_uri)} does not answer as one ({type(error).__name__}); "
+            f"the MLflow server at {shown} does not answer as one ({type(error).__name__}); "
             "check MLFLOW_TRACKING_URI and that the server runs"
         ) from None
     if status != "READY":
@@ -75,22 +76,16 @@ def _verify() -> bool | str:
     return os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True
 
 
-def _explain(status: int, answer: Any, query: RegistryQuery, tracking_uri: str) -> ModelError:
+def _explain(status: int, answer: Any, query: RegistryQuery, server: str) -> ModelError:
     """What an error answer of MLflow's means for the query."""
     code, message = str(answer["error_code"]), str(answer["message"])
     if code == "RESOURCE_DOES_NOT_EXIST" and "Registered Model" in message:
         return ModelNotFound(
-            f"the registry at {_shown(tracking_uri)} has no registered model {query.name!r}. "
+            f"the registry at {server} has no registered model {query.name!r}. "
             "Train and register it (make train), or name another in TREESERVE_MODEL_URI"
         )
     if code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         return query.not_found()
     return RegistryUnreachable(
-        f"the MLflow server at {_shown(tracking_uri)} answers {status} {code}: {message}; check MLFLOW_TRACKING_URI"
+        f"the MLflow server at {server} answers {status} {code}: {message}; check MLFLOW_TRACKING_URI"
     )
-
-
-def _shown(tracking_uri: str) -> str:
-    """The address without credentials, which must not reach a log."""
-    parts = urlsplit(tracking_uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
+from app.registry.store import sqlite_path
 
 _TIMEOUT_S = 5.0
 
@@ -41,7 +41,7 @@ def ask_sqlite(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
     RegistryUnreachable
         If the file is not MLflow's, or is locked.
     """
-    path = _path_of(tracking_uri)
+    path = sqlite_path(tracking_uri)
     if not path.is_file():
         raise ModelNotFound(
             f"there is no MLflow store at {path} yet; train and register the example (make train), "
@@ -67,8 +67,3 @@ def _read(store: sqlite3.Connection, query: RegistryQuery) -> ModelVersion:
     if status != "READY":
         raise ModelNotFound(f"{query.name} version {version} is not ready in the registry: its status is {status}")
     return ModelVersion(query.name, str(version), query.alias, run_id, str(source), is_immutable=True)
-
-
-def _path_of(tracking_uri: str) -> Path:
-    # SQLAlchemy's rule: sqlite:///relative and sqlite:////absolute, quoted, up to a query; a # is part of it.
-    return Path(unquote(tracking_uri.partition(":///")[2].partition("?")[0]))

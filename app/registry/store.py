@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from app.errors import ModelUriInvalid
 
@@ -14,7 +15,7 @@ EMBEDDED_STORE = PROJECT_ROOT / ".mlflow"
 
 def tracking_uri(environ: Mapping[str, str]) -> str:
     """
-    The tracking URI, made absolute so that it means the same in every working directory.
+    The tracking URI: as it is set, or the embedded store's, whatever the working directory.
 
     Raises
     ------
@@ -26,3 +27,30 @@ def tracking_uri(environ: Mapping[str, str]) -> str:
     if not (PROJECT_ROOT / "pyproject.toml").is_file():
         raise ModelUriInvalid("MLFLOW_TRACKING_URI is not set; set it to the MLflow server that holds the model")
     return f"sqlite:///{quote(str(EMBEDDED_STORE / 'mlflow.db'))}"  # SQLAlchemy unquotes it
+
+
+def registry_uri(environ: Mapping[str, str]) -> str:
+    """
+    Where registered models are: MLflow allows another store for them than for runs.
+
+    Raises
+    ------
+    ModelUriInvalid
+        As `tracking_uri`.
+    """
+    return environ.get("MLFLOW_REGISTRY_URI", "").strip() or tracking_uri(environ)
+
+
+def sqlite_path(uri: str) -> Path:
+    """
+    The file of a store whose URI begins with ``sqlite:///``.
+
+    SQLAlchemy's rule: three slashes and a relative path or four and an absolute one, quoted, up to a
+    query; a # is part of it.
+    """
+    return Path(unquote(uri.partition(":///")[2].partition("?")[0]))
+
+
+def without_credentials(text: str) -> str:
+    """Take user and password out of every address in a text that a person or a log will see."""
+    return re.sub(r"//[^/\s]*@", "//", text)

@@ -106,6 +106,8 @@ def _category_reader(feature: Feature) -> Callable[[Any], float]:
     known = _list_categories(feature)
 
     def read_category(value: Any) -> float:
+        if kind is int and type(value) is float and value.is_integer():  # 3 and 3.0 are the same in JSON
+            value = int(value)
         if type(value) is not kind:
             raise _not_a(FaultCode.NOT_A_CATEGORY, f"{expected} {known}", value)
         code = codes.get(value)
@@ -129,7 +131,7 @@ def _not_a(code: FaultCode, expected: str, value: Any) -> WrongValue:
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was perhaps meant to be."""
+    """The known name that `name` was perhaps meant to be; takes microseconds for each known one."""
     if len(name) > _SHOWN_CHARACTERS:
         return None
     by_folded = {candidate.casefold(): candidate for candidate in known}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import Fault, FaultCode, InvalidRequest, TooManyInstances
+from app.errors import Fault, FaultCode, TooManyInstances
 from app.model_version import ModelVersion
 from app.signature import Signature
+from app.wire.faults import Faults, escape_pointer
 from app.wire.features import FeatureReader, UnknownCategory, WrongValue, build_readers, nearest_name, shorten
-from app.wire.json_text import escape_pointer, parse_json
+from app.wire.json_text import parse_json
 
-# A body of many instances can hold a hundred thousand faults; the rest are counted, not listed.
-MAX_LISTED_FAULTS = 1_000
-# Looking for the nearest name among thousands takes milliseconds, so only so many names get one.
+# Looking for the nearest name takes up to 50 µs for each known one, so few unknown names get a hint, and none of
+# a model with thousands of features.
 _MAX_HINTS = 10
+_MAX_NAMES_COMPARED = 2_000
 
 
 @dataclass(frozen=True)
@@ -80,34 +81,33 @@ class InstancesDecoder:
         InvalidRequest
             With every fault that it has, in the order of the instances.
         """
-        document, repeats = parse_json(body)
-        faults = _Faults(repeats)
+        document, faults = parse_json(body)
         instances = _find_instances(document, max_instances, faults)
-        warnings = _Faults([])
+        warnings = Faults()
         unknown: dict[int, list[str]] = {}
         rows = []
         for index, instance in enumerate(instances):
-            row, strangers = self._read_instance(index, instance, faults)
+            row, unknown_values = self._read_instance(index, instance, faults)
             rows.append(row)
-            for name, stranger in strangers:
+            for name, value in unknown_values:
                 (warnings if unknown_is_missing else faults).add_lazily(
-                    index, name, FaultCode.UNKNOWN_CATEGORY, stranger.describe
+                    index, name, FaultCode.UNKNOWN_CATEGORY, value.describe
                 )
-            if strangers:
-                unknown[index] = [name for name, _ in strangers]
+            if unknown_values:
+                unknown[index] = [name for name, _ in unknown_values]
         faults.refuse()
         return Decoded(instances, np.array(rows, dtype=np.float32), unknown, tuple(warnings.listed))
 
     def _read_instance(
-        self, index: int, instance: Any, faults: _Faults
+        self, index: int, instance: Any, faults: Faults
     ) -> tuple[list[float], list[tuple[str, UnknownCategory]]]:
         """One row of the matrix, and the features whose category is unknown."""
-        strangers: list[tuple[str, UnknownCategory]] = []
+        unknown_values: list[tuple[str, UnknownCategory]] = []
         row = [math.nan] * self._n_features
         if not isinstance(instance, dict):
             detail = f"an instance must be an object of named features, not {shorten(instance)}"
             faults.add(f"/instances/{index}", FaultCode.NOT_AN_OBJECT, detail)
-            return row, strangers
+            return row, unknown_values
         readers = self._readers
         for name, value in instance.items():
             reader = readers.get(name)
@@ -118,51 +118,23 @@ class InstancesDecoder:
                 try:
                     row[reader.column] = reader.read(value)
                 except UnknownCategory as unknown:
-                    strangers.append((name, unknown))
+                    unknown_values.append((name, unknown))
                 except WrongValue as wrong:
                     faults.add_lazily(index, name, wrong.code, wrong.describe)
         for name in self._required:
             if name not in instance:
                 faults.add_lazily(index, name, FaultCode.MISSING_FEATURE, _describe_missing_feature)
-        return row, strangers
+        return row, unknown_values
 
     def _describe_unknown_feature(self, name: str, hints: dict[str, str | None]) -> str:
-        if name not in hints and len(hints) < _MAX_HINTS:
+        if name not in hints and len(hints) < min(_MAX_HINTS, _MAX_NAMES_COMPARED // len(self._readers)):
             hints[name] = nearest_name(name, self._readers)
         nearest = hints.get(name)
         hint = f"; did you mean {nearest!r}?" if nearest else "; GET /model lists the features"
         return f"the model has no feature {shorten(name)}{hint}"
 
 
-class _Faults:
-    """Collects faults, listing the first and counting all."""
-
-    def __init__(self, first: list[Fault]) -> None:
-        self.listed = first[:MAX_LISTED_FAULTS]
-        self.n_found = len(first)
-        self.hints: dict[str, str | None] = {}
-
-    def add(self, pointer: str, code: FaultCode, detail: str) -> None:
-        self.n_found += 1
-        if len(self.listed) < MAX_LISTED_FAULTS:
-            self.listed.append(Fault(pointer, code, detail))
-
-    def add_lazily(self, index: int, name: str, code: FaultCode, describe: Callable[[str], str]) -> None:
-        """Describe the fault only if it is listed: a hostile body must not cost a text for each of its faults."""
-        if len(self.listed) < MAX_LISTED_FAULTS:
-            self.add(f"/instances/{index}/{escape_pointer(name)}", code, describe(name))
-        else:
-            self.n_found += 1
-
-    def refuse(self) -> None:
-        if self.n_found:
-            n = self.n_found
-            what = "1 fault" if n == 1 else f"{n} faults"
-            listed = "" if n == len(self.listed) else f", of which the first {len(self.listed)} are listed"
-            raise InvalidRequest(f"The request has {what}{listed}; nothing was predicted.", self.listed, n)
-
-
-def _find_instances(document: Any, max_instances: int, faults: _Faults) -> list[Any]:
+def _find_instances(document: Any, max_instances: int, faults: Faults) -> list[Any]:
     """The instances of a body, or none of them where it has another shape."""
     if not isinstance(document, dict):
         faults.add("", FaultCode.NOT_AN_OBJECT, 'the body must be an object: {"instances": [...]}')
@@ -193,7 +165,7 @@ def _find_instances(document: Any, max_instances: int, faults: _Faults) -> list[
     return instances
 
 
-def _check_parameters(parameters: Any, faults: _Faults) -> None:
+def _check_parameters(parameters: Any, faults: Faults) -> None:
     if parameters is None:
         return
     if not isinstance(parameters, dict):

@@ -8,10 +8,12 @@ where ``json.loads`` alone would let them through.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Fault, FaultCode, MalformedBody
+from app.wire.faults import Faults, escape_pointer
 
 
 class RepeatedNames(dict[str, Any]):
@@ -30,12 +32,7 @@ class NotFinite:
     text: str
 
 
-def escape_pointer(name: str) -> str:
-    """One step of a JSON pointer, RFC 6901."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def parse_json(body: bytes) -> tuple[Any, list[Fault]]:
+def parse_json(body: bytes) -> tuple[Any, Faults]:
     """
     Parse JSON text.
 
@@ -48,8 +45,8 @@ def parse_json(body: bytes) -> tuple[Any, list[Fault]]:
     -------
     value : object
         Numbers beyond float64 are infinite, `NaN` and the like are `NotFinite`.
-    faults : list of Fault
-        One for each name that stands twice in an object.
+    faults : Faults
+        With one for each name that stands twice in an object.
 
     Raises
     ------
@@ -82,7 +79,10 @@ def parse_json(body: bytes) -> tuple[Any, list[Fault]]:
         raise _malformed(FaultCode.NOT_JSON, f"{error.msg} at {where}") from None
     except RecursionError:
         raise _malformed(FaultCode.TOO_DEEP, "arrays and objects are nested too deeply") from None
-    return value, _find_repeats(value) if repeats else []
+    faults = Faults()
+    if repeats:
+        _find_repeats(value, faults)
+    return value, faults
 
 
 def _parse_integer(digits: str) -> int | float:
@@ -92,22 +92,29 @@ def _parse_integer(digits: str) -> int | float:
         return float(digits)
 
 
-def _find_repeats(value: Any) -> list[Fault]:
-    """Where in a parsed value an object repeats a name; an own stack, so that no depth is too deep."""
-    faults: list[Fault] = []
-    pending: list[tuple[str, Any]] = [("", value)]
-    while pending:
-        pointer, here = pending.pop()
-        if isinstance(here, RepeatedNames):
-            faults += [
-                Fault(f"{pointer}/{escape_pointer(name)}", FaultCode.REPEATED_NAME, "the name stands twice; keep one")
-                for name in sorted(here.names)
-            ]
-        if isinstance(here, dict):
-            pending += [(f"{pointer}/{escape_pointer(name)}", child) for name, child in here.items()]
-        elif isinstance(here, list):
-            pending += [(f"{pointer}/{index}", child) for index, child in enumerate(here)]
-    return faults
+def _find_repeats(value: Any, faults: Faults) -> None:
+    """Where in a parsed value an object repeats a name; in memory that only its depth decides."""
+    steps: list[str | int] = []  # from the root, which has a step too, to where the search is
+    children: list[Iterator[tuple[str | int, Any]]] = [iter([("", value)])]
+    while children:
+        for step, child in children[-1]:
+            if isinstance(child, dict | list):
+                steps.append(step)
+                for name in sorted(child.names) if isinstance(child, RepeatedNames) else ():
+                    if faults.has_room:
+                        faults.add(_point(steps, name), FaultCode.REPEATED_NAME, "the name stands twice; keep one")
+                    else:
+                        faults.n_found += 1
+                children.append(iter(child.items() if isinstance(child, dict) else enumerate(child)))
+                break
+        else:
+            children.pop()
+            if steps:
+                steps.pop()
+
+
+def _point(steps: Sequence[str | int], name: str) -> str:
+    return "".join(f"/{escape_pointer(str(step))}" for step in [*steps[1:], name])
 
 
 def _malformed(code: FaultCode, detail: str) -> MalformedBody:

@@ -29,7 +29,8 @@ COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, 
 SNIPPETS = [block.strip() for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
 
 RUN, PREDICT, TRAIN, LOOK, OWN = range(5)
-READY_WITHIN_S = 300  # the set-up included; the figure of merit is measured apart, on a quiet machine
+READY_WITHIN_S = 120  # the set-up included
+SECOND_READY_WITHIN_S = 5
 
 
 def free_port() -> int:
@@ -79,7 +80,7 @@ def environ(clone: Path) -> dict[str, str]:
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "UV_CACHE_DIR": cache,
-        "PORT": str(free_port()),
+        "TREESERVE_PORT": str(free_port()),
     }
 
 
@@ -121,11 +122,11 @@ def test_the_readme_has_the_commands_that_are_run_here() -> None:
 
 def test_make_run_answers_from_a_fresh_clone(clone: Path, environ: dict[str, str]) -> None:
     """`make run` trains, registers and serves; the README's request is answered, and so is the example of /model."""
-    base = f"http://127.0.0.1:{environ['PORT']}"
+    base = f"http://127.0.0.1:{environ['TREESERVE_PORT']}"
     with started(COMMANDS[RUN], clone, environ, f"{base}/readyz") as (ready, seconds):
         print(f"first `make run` ready after {seconds:.1f} s, set-up included")
         assert ready == {"ready": True, "name": "flight-delay", "version": "1"}
-        command = COMMANDS[PREDICT].replace("8080", environ["PORT"])
+        command = COMMANDS[PREDICT].replace("8080", environ["TREESERVE_PORT"])
         answered = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
         (prediction,) = json.loads(answered.stdout)["predictions"]
         assert 0 < prediction < 1
@@ -139,10 +140,13 @@ def test_make_run_answers_from_a_fresh_clone(clone: Path, environ: dict[str, str
 
 def test_the_second_make_run_is_quick(clone: Path, environ: dict[str, str]) -> None:
     """With the model there, `make run` neither installs nor trains again."""
-    with started(COMMANDS[RUN], clone, environ, f"http://127.0.0.1:{environ['PORT']}/readyz") as (ready, seconds):
+    with started(COMMANDS[RUN], clone, environ, f"http://127.0.0.1:{environ['TREESERVE_PORT']}/readyz") as (
+        ready,
+        seconds,
+    ):
         print(f"second `make run` ready after {seconds:.1f} s")
         assert ready["version"] == "1"
-        assert seconds < 20
+        assert seconds < SECOND_READY_WITHIN_S
     assert "Installing" not in (clone.parent / "output").read_text()
 
 
@@ -151,7 +155,7 @@ def test_a_changed_parameter_makes_the_next_version(clone: Path, environ: dict[s
     subprocess.run(
         ["bash", "-c", COMMANDS[TRAIN]], cwd=clone, env=environ, check=True, timeout=300, capture_output=True
     )
-    with started(COMMANDS[RUN], clone, environ, f"http://127.0.0.1:{environ['PORT']}/readyz") as (ready, _):
+    with started(COMMANDS[RUN], clone, environ, f"http://127.0.0.1:{environ['TREESERVE_PORT']}/readyz") as (ready, _):
         assert ready["version"] == "2"
     port = str(free_port())
     url = f"http://127.0.0.1:{port}/api/2.0/mlflow/registered-models/get?name=flight-delay"
@@ -163,23 +167,23 @@ def test_a_changed_parameter_makes_the_next_version(clone: Path, environ: dict[s
 
 def test_a_model_of_ones_own_is_served(clone: Path, environ: dict[str, str]) -> None:
     """The README's snippet logs a booster that the README's command then serves."""
-    script = f"""
-        import mlflow, numpy as np, pandas as pd, xgboost
+    script = """
+        import numpy as np, pandas as pd, xgboost
         from mlflow.models import infer_signature
-        from app.registry.store import tracking_uri
-        import os
-        mlflow.set_tracking_uri(tracking_uri(os.environ))
-        table = pd.DataFrame({{"x": np.arange(50.0)}})
-        booster = xgboost.train({{"max_depth": 2}}, xgboost.DMatrix(table, np.arange(50.0)), 5)
+        table = pd.DataFrame({"x": np.arange(50.0)})
+        booster = xgboost.train({"max_depth": 2}, xgboost.DMatrix(table, np.arange(50.0)), 5)
         signature = infer_signature(table, booster.predict(xgboost.DMatrix(table)))
-        {SNIPPETS[0]}
-        mlflow.MlflowClient().set_registered_model_alias("mine", "champion", "1")
     """
     python = clone / ".venv" / "bin" / "python"
     subprocess.run(
-        [python, "-c", textwrap.dedent(script)], cwd=clone, env=environ, check=True, timeout=120, capture_output=True
+        [python, "-c", textwrap.dedent(script) + SNIPPETS[0]],
+        cwd=clone,
+        env=environ,
+        check=True,
+        timeout=120,
+        capture_output=True,
     )
-    base = f"http://127.0.0.1:{environ['PORT']}"
+    base = f"http://127.0.0.1:{environ['TREESERVE_PORT']}"
     with started(COMMANDS[OWN], clone, environ, f"{base}/readyz") as (ready, _):
         assert ready["name"] == "mine"
         assert [feature["name"] for feature in get(f"{base}/model")["signature"]["features"]] == ["x"]

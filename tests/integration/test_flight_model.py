@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.registry.registry import MlflowRegistry
+from tests.equality import assert_same_bits
 from tests.integration.mlflow_store import load_mlflow
-from tests.service.test_equals_xgboost import assert_same_bits
 from tests.services import FakeRegistry, Service, run_service
 
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")  # of MLflow's own use of pandas

@@ -18,9 +18,9 @@ from app.mlmodel import read_model_folder
 from app.model_version import ModelVersion
 from app.registry.registry import MlflowRegistry
 from tests.boosters import INPUTS, ModelFolderBuilder, make_table, make_target, to_instances
+from tests.equality import assert_same_bits, fit_early_stopped
 from tests.integration.mlflow_store import LoggedModel, MlflowStore
 from tests.processes import PROJECT, clean_environment
-from tests.service.test_equals_xgboost import assert_same_bits, fit_early_stopped
 from tests.services import FakeRegistry, run_service
 
 

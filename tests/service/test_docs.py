@@ -41,6 +41,7 @@ def test_the_docs_refer_to_no_other_host_and_everything_they_load_is_served(clie
         assert loaded.status_code == 200, place
         assert len(loaded.content) > 100
     assert "/openapi.json" in response.text
+    assert "StandaloneLayout" not in response.text  # Swagger UI's other layout, which asks validator.swagger.io
 
 
 def test_the_styles_load_nothing(client: TestClient) -> None:

@@ -1,33 +1,25 @@
 """
 ``/predict`` equals ``Booster.predict`` to the last bit, whatever the model and the rows.
 
-What XGBoost is asked is built here from the raw values with pandas and the full list of
-categories, and shares no code with the service.
+Both are made up at random here; `tests.equality` asks XGBoost, sharing no code with the service.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 import xgboost
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.boosters import INPUTS, make_model, make_table, make_target, train_booster
-from tests.services import FakeRegistry, Service, run_service
-
-Row = dict[str, Any]
-Categories = Sequence[str] | Sequence[int]
+from tests.boosters import INPUTS, make_table, make_target, train_booster
+from tests.equality import Categories, Row, assert_same_bits, make_labels, serve_booster, to_table
+from tests.services import Service
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "binary:logistic": {},
@@ -36,50 +28,6 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "multi:softprob": {"num_class": 3},
     "multi:softmax": {"num_class": 3},
 }
-MORE_OBJECTIVES: dict[str, dict[str, Any]] = {
-    "binary:logitraw": {},
-    "binary:hinge": {},
-    "reg:absoluteerror": {},
-    "reg:gamma": {},
-    "reg:logistic": {},
-    "reg:pseudohubererror": {},
-    "reg:quantileerror": {"quantile_alpha": [0.1, 0.5, 0.9]},
-    "reg:tweedie": {},
-    "rank:pairwise": {},
-    "survival:cox": {},
-}
-
-
-def to_table(rows: Sequence[Row], categories: Categories) -> pd.DataFrame:
-    """Rows as XGBoost reads them: raw values, the model's own list of categories, NaN for what is missing."""
-    columns = {name: [row.get(name) for row in rows] for name in ("carrier", "hour", "temp", "wind")}
-    numbers = {name: np.array(columns[name], dtype=np.float64) for name in ("hour", "temp", "wind")}
-    return pd.DataFrame({"carrier": pd.Categorical(columns["carrier"], categories=list(categories)), **numbers})
-
-
-def assert_same_bits(answered: Sequence[Any], expected: npt.NDArray[np.float32]) -> None:
-    """Equal as float32, bit by bit: -0.0 is not 0.0."""
-    assert expected.dtype == np.float32
-    got = np.asarray(answered, dtype=np.float64).astype(np.float32)
-    assert got.shape == expected.shape
-    np.testing.assert_array_equal(got.view(np.uint32), expected.view(np.uint32))
-
-
-def make_labels(table: pd.DataFrame, objective: str) -> npt.NDArray[Any]:
-    """A target that the objective accepts."""
-    yes = make_target(table)
-    if objective.startswith("multi:"):
-        return np.asarray(yes + (table["hour"] % 2).to_numpy())
-    return np.asarray(yes + 1) if objective in ("reg:gamma", "survival:cox") else yes
-
-
-@contextmanager
-def serve_booster(booster: xgboost.Booster, table: pd.DataFrame, **fields: Any) -> Iterator[Service]:
-    """Serve a booster from a folder as MLflow would have written it."""
-    with TemporaryDirectory() as place:
-        model = make_model(booster=booster, table=table, **{"card": None, "with_golden": False, **fields})
-        with run_service(FakeRegistry(model.write(Path(place, "model"))), Path(place, "log")) as service:
-            yield service
 
 
 @dataclass(frozen=True)
@@ -201,87 +149,3 @@ def test_a_large_model_answers_any_rows_as_xgboost_does(
     rows = data.draw(rows_near(booster, carriers))
     expected = booster.predict(xgboost.DMatrix(to_table(rows, carriers), enable_categorical=True))
     assert_same_bits(service.predict(*rows), expected)
-
-
-def random_rows(n_rows: int, seed: int) -> list[Row]:
-    """Rows of the usual model, with missing values in all features."""
-    table = make_table(n_rows, seed)
-    table.loc[::7, "carrier"] = None
-    rows: list[Row] = json.loads(table.to_json(orient="records", double_precision=15))
-    return rows
-
-
-@pytest.mark.parametrize("objective", MORE_OBJECTIVES)
-def test_other_objectives_answer_as_xgboost_does(objective: str) -> None:
-    """The output transform is XGBoost's own, whatever the objective."""
-    table = make_table()
-    given = {"objective": objective, **MORE_OBJECTIVES[objective]}
-    booster = train_booster(table, make_labels(table, objective), given)
-    rows = random_rows(50, seed=9)
-    with serve_booster(booster, table, inputs=INPUTS) as service:
-        answered = service.predict(*rows)
-    data = xgboost.DMatrix(to_table(rows, ["AA", "DL", "UA"]), enable_categorical=True)
-    assert_same_bits(answered, booster.predict(data))
-
-
-@pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
-def test_several_targets_answer_as_xgboost_does(strategy: str) -> None:
-    """One prediction an instance can be a list of values, from one tree or from several."""
-    table = make_table().drop(columns="carrier")
-    targets = np.column_stack([table["hour"], table["hour"] ** 2, -table["hour"]])
-    booster = train_booster(table, targets, {"objective": "reg:squarederror", "multi_strategy": strategy})
-    rows = random_rows(50, seed=9)
-    for row in rows:
-        del row["carrier"]
-    with serve_booster(booster, table, inputs=None) as service:
-        answered = service.predict(*rows)
-    expected = booster.predict(xgboost.DMatrix(to_table(rows, []).drop(columns="carrier")))
-    assert expected.shape == (50, 3)
-    assert_same_bits(answered, expected)
-
-
-def test_a_linear_booster_answers_as_xgboost_does() -> None:
-    """A booster of kind gblinear has no trees, and XGBoost cannot predict it in place."""
-    table = make_table().drop(columns="carrier").fillna(0.0)
-    given = {"objective": "reg:squarederror", "booster": "gblinear", "updater": "coord_descent", "nthread": 1}
-    booster = xgboost.train(given, xgboost.DMatrix(table, table["hour"] * 2.5), 4)
-    rows = json.loads(table.head(50).to_json(orient="records", double_precision=15))
-    with serve_booster(booster, table, inputs=None) as service:
-        answered = service.predict(*rows)
-    assert_same_bits(answered, booster.predict(xgboost.DMatrix(table.head(50))))
-
-
-@pytest.mark.parametrize("booster", ["gbtree", "dart"])
-@pytest.mark.parametrize("name", ["XGBClassifier", "XGBRegressor"])
-def test_an_early_stopped_wrapper_answers_with_its_best_iteration(name: str, booster: str) -> None:
-    """A scikit-learn wrapper forgets the rounds after the best one, and so does the service."""
-    wrapper, table = fit_early_stopped(name, booster)
-    assert wrapper.best_iteration + 1 < wrapper.get_booster().num_boosted_rounds()
-    data = xgboost.DMatrix(table, enable_categorical=True)
-    all_rounds = wrapper.get_booster().predict(data)
-    best = wrapper.get_booster().predict(data, iteration_range=(0, wrapper.best_iteration + 1))
-    assert not np.allclose(all_rounds, best, atol=0.01)
-    itself = wrapper.predict_proba(table)[:, 1] if name == "XGBClassifier" else wrapper.predict(table)
-    # The wrapper predicts in place, where XGBoost adds up dart's trees in another order.
-    np.testing.assert_allclose(itself, best, rtol=0 if booster == "gbtree" else 1e-6)
-    rows = json.loads(table.to_json(orient="records", double_precision=15))
-
-    fields = {"inputs": INPUTS, "model_class": f"xgboost.sklearn.{name}"}
-    with serve_booster(wrapper.get_booster(), table, **fields) as service:
-        assert_same_bits(service.predict(*rows), best)
-    with serve_booster(wrapper.get_booster(), table, inputs=INPUTS) as service:
-        assert_same_bits(service.predict(*rows), all_rounds)
-
-
-def fit_early_stopped(name: str, booster: str) -> tuple[Any, pd.DataFrame]:
-    """A wrapper whose last rounds made it worse."""
-    kinds: dict[str, type[Any]] = {"XGBClassifier": xgboost.XGBClassifier, "XGBRegressor": xgboost.XGBRegressor}
-    table, other = make_table(200, seed=1), make_table(200, seed=2)
-    noise = np.random.default_rng(0).integers(0, 2, (2, 200))
-    wrapper = kinds[name](
-        n_estimators=40, max_depth=6, early_stopping_rounds=5, booster=booster, enable_categorical=True, n_jobs=1
-    )
-    labels = [
-        make_target(rows) ^ (noise[index] & (np.arange(200) % 3 == 0)) for index, rows in enumerate((table, other))
-    ]
-    return wrapper.fit(table, labels[0], eval_set=[(other, labels[1])], verbose=False), other

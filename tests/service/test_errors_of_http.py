@@ -62,13 +62,13 @@ def test_a_chunked_body_is_read_no_further_than_the_limit(serve: Serve) -> None:
     """Without a Content-Length reading stops with the first byte too many, however much would follow."""
     n_read = 0
 
-    def endless() -> Iterator[Message]:
+    def long() -> Iterator[Message]:
         nonlocal n_read
-        while True:
+        for _ in range(1_000):
             n_read += 1
             yield {"type": "http.request", "body": b" " * 30, "more_body": True}
 
-    status, answer = call(serve(max_body_bytes=100), {"transfer-encoding": "chunked"}, endless())
+    status, answer = call(serve(max_body_bytes=100), {"transfer-encoding": "chunked"}, long())
     assert status == 413
     assert json.loads(answer)["code"] == "body_too_large"
     assert n_read == 4

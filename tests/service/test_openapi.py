@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.testclient import TestClient
 from tests.boosters import CARRIERS, ModelFolderBuilder, make_model, make_table, make_target, train_booster
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
-from tests.services import RUN_ID
+from tests.services import RUN_ID, FakeRegistry, run_service, wait
 
 ODD_NAMES = ["class", "model_config", "a/b~c", "with space", "größe", "$ref", "{x}"]
 
@@ -61,6 +62,18 @@ def test_it_is_valid_openapi_with_and_without_a_model(client: TestClient, serve:
         document = served.get("/openapi.json").json()
         assert document["openapi"].startswith("3.1")
         OpenAPIV31SpecValidator(document).validate()
+
+
+def test_the_document_shows_the_features_as_soon_as_the_model_serves(champion_folder: Path, tmp_path: Path) -> None:
+    """A document that was read too early is not the one that stays."""
+    registry = FakeRegistry(champion_folder, may_fetch=threading.Event())
+    with run_service(registry, tmp_path / "log", ready=None) as service:
+        assert "PredictBody" not in service.client.get("/openapi.json").text
+        registry.may_fetch.set()
+        for _ in wait():
+            if service.client.get("/readyz").status_code == 200:
+                break
+        assert "carrier" in instance_schema(service.client.get("/openapi.json").json())["properties"]
 
 
 def test_every_route_is_described(client: TestClient) -> None:

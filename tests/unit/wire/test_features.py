@@ -106,10 +106,11 @@ def test_every_number_that_is_accepted_is_finite_in_float32() -> None:
 
 
 @pytest.mark.parametrize(
-    ("categories", "value", "code"), [(NAMES, "AA", 0), (NAMES, "Zürich", 1), (NAMES, "", 2), (NUMBERS, -3, 1)]
+    ("categories", "value", "code"),
+    [(NAMES, "AA", 0), (NAMES, "Zürich", 1), (NAMES, "", 2), (NUMBERS, -3, 1), (NUMBERS, 10.0, 0)],
 )
 def test_a_category_becomes_its_code(categories: tuple[Category, ...], value: Any, code: int) -> None:
-    """Its position in training, whatever script or sign it has."""
+    """Its position in training, whatever script or sign it has; 10 and 10.0 are the same in JSON."""
     assert read(CATEGORY, value, categories) == code
 
 

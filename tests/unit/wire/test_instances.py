@@ -12,7 +12,8 @@ import pytest
 from app.errors import Fault, FaultCode, InvalidRequest, MalformedBody, TooManyInstances
 from app.model_version import ModelVersion
 from app.signature import Feature, FeatureType, Signature
-from app.wire.instances import MAX_LISTED_FAULTS, Decoded, InstancesDecoder, encode_answer
+from app.wire.faults import MAX_LISTED_FAULTS
+from app.wire.instances import Decoded, InstancesDecoder, encode_answer
 
 CARRIERS = ("AA", "Zürich", "")
 SIGNATURE = Signature(

@@ -1,0 +1,81 @@
+"""A running ``treeserve serve``, as a test looks at it from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+
+from tests.processes import wait_for_exit
+from tests.services import wait
+
+# Generous for a machine that runs other tests beside; on a free one the process has ended after a second or two.
+SOON_S = 15.0
+
+
+@dataclass
+class Server:
+    """A running `treeserve serve`."""
+
+    process: subprocess.Popen[str]
+    port: str
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str) -> httpx2.Response:
+        """Ask it."""
+        return httpx2.get(self.url + path, trust_env=False, timeout=10)
+
+    def predict(self, *instances: Any) -> list[float]:
+        """The predictions of valid instances."""
+        response = httpx2.post(self.url + "/predict", json={"instances": instances}, trust_env=False, timeout=10)
+        assert response.status_code == 200, response.text
+        predictions: list[float] = response.json()["predictions"]
+        return predictions
+
+    def wait_until_ready(self) -> None:
+        """Return once /readyz answers 200."""
+        for _ in wait(30, every_s=0.05):
+            assert self.process.poll() is None, self.output
+            try:
+                if self.get("/readyz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                continue
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal; the exit status."""
+        self.process.send_signal(number)
+        return wait_for_exit(self.process, SOON_S)
+
+    @property
+    def output(self) -> str:
+        """Everything on standard output."""
+        return (self.folder / "stdout").read_text(encoding="utf-8")
+
+    @property
+    def errors(self) -> str:
+        """Everything on standard error."""
+        return (self.folder / "stderr").read_text(encoding="utf-8")
+
+    def lines(self, dataset: str | None = None) -> list[dict[str, Any]]:
+        """Standard output, every line of which must be an ECS document."""
+        documents = [json.loads(line) for line in self.output.splitlines()]
+        for document in documents:
+            assert {"@timestamp", "log.level", "message", "ecs.version", "event.dataset"} <= set(document), document
+        return [document for document in documents if dataset in (None, document["event.dataset"])]
+
+
+class Start(Protocol):
+    """Starts a server with settings, without waiting for it."""
+
+    def __call__(self, **variables: str) -> Server: ...

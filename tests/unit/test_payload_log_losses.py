@@ -1,0 +1,149 @@
+"""What the payload log loses is counted, told once, and costs no request and no other line."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.payload_log import open_sink
+from tests.unit.test_payload_log import Log, exchange, lines
+
+
+class GatedSink(io.StringIO):
+    """Writes only while its gate is open; tells when a write has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.began = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.began.set()
+        assert self.gate.wait(20)
+        return super().write(text)
+
+
+class FailingSink(io.StringIO):
+    """Raises `error` as long as there is one."""
+
+    error: Exception | None = None
+
+    def write(self, text: str) -> int:
+        if self.error is not None:
+            raise self.error
+        return super().write(text)
+
+
+def test_a_full_queue_drops_and_counts_and_never_blocks() -> None:
+    """A slow disk costs lines, never requests."""
+    sink = GatedSink()
+    own = Log(sink, max_waiting_lines=5)
+    own.log.start()
+    own.log.record(exchange("writing"))
+    assert sink.began.wait(20)  # so that the queue is empty again
+    for name, n_rows in (("a", 3), ("b", 3), ("c", 2), ("d", 1)):
+        own.log.record(exchange(name, n_rows))
+    assert own.n_dropped("queue_full") == 3 + 1
+    sink.gate.set()
+    assert own.log.close()
+    assert [line["http.request.id"] for line in lines(sink)] == ["writing", *"aaa", *"cc"]
+    assert own.n_written == 6
+
+
+def test_a_batch_larger_than_the_queue_is_taken_when_nothing_waits() -> None:
+    """It would never fit otherwise."""
+    sink = GatedSink()
+    own = Log(sink, max_waiting_lines=2)
+    own.log.start()
+    own.log.record(exchange("writing"))
+    assert sink.began.wait(20)
+    own.log.record(exchange("large", 10))
+    own.log.record(exchange("next"))
+    sink.gate.set()
+    assert own.log.close()
+    assert (own.n_written, own.n_dropped("queue_full")) == (11, 1)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), BrokenPipeError(), ValueError("closed file")]
+)
+def test_a_failing_sink_costs_its_lines_and_is_told_once(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """The writer goes on, and the log is not filled with the same message."""
+    sink = FailingSink()
+    sink.error = error
+    own = Log(sink)
+    with caplog.at_level(logging.ERROR):
+        own.log.start()
+        for _ in range(3):
+            own.log.record(exchange(n_rows=2))
+        assert own.log.close()
+    assert (own.n_dropped("write_failed"), own.n_written) == (6, 0)
+    assert len(caplog.records) == 1
+    assert "cannot be written" in caplog.text
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Callable[[int | None], None]]:
+    """Let no file grow beyond so many bytes; None takes the limit away."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(n_bytes: int | None) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft if n_bytes is None else n_bytes, hard))
+
+    yield limit
+    limit(None)
+
+
+def test_a_disk_with_room_again_gets_whole_lines(tmp_path: Path, full_disk: Callable[[int | None], None]) -> None:
+    """What the full disk cut spoils no line after it, and every line is counted on one side."""
+    path = tmp_path / "payload.log"
+    own = Log(sink := open_sink(str(path)))
+    assert sink is not None
+    own.log.start()
+    full_disk(30_000)
+    for i in range(3):
+        own.log.record(exchange(f"early-{i}", n_rows=40))  # some 20 KB each: the second is cut in the middle
+    for _ in range(2000):
+        if (own.n_written or 0) + (own.n_dropped("write_failed") or 0) == 120:
+            break
+        threading.Event().wait(0.005)
+    full_disk(None)
+    own.log.record(exchange("late", n_rows=3))
+    assert own.log.close()
+    sink.close()
+    assert own.n_dropped("write_failed") == 80
+    assert own.n_written == 43
+    raw = path.read_text(encoding="utf-8").splitlines()
+    late = [line for line in raw if "late" in line]
+    assert [json.loads(line)["http.request.id"] for line in late] == ["late"] * 3
+
+
+def test_a_sink_that_hangs_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """After the time-out the rest is dropped and counted, and the sink is still the writer's."""
+    sink = GatedSink()
+    own = Log(sink)
+    own.log.start()
+    own.log.record(exchange())
+    assert sink.began.wait(20)
+    own.log.record(exchange(n_rows=4))
+    assert own.log.close(timeout_s=0.01) is False
+    assert own.n_dropped("closed") == 4
+    assert "4 lines of the payload log were not written" in caplog.text
+    sink.gate.set()
+    assert own.log.close()
+
+
+def test_what_comes_after_the_end_is_counted_as_lost() -> None:
+    """A request that outlives the drain does not vanish silently."""
+    own = Log(io.StringIO())
+    own.log.start()
+    assert own.log.close()
+    own.log.record(exchange(n_rows=2))
+    assert own.n_dropped("closed") == 2
