@@ -13,7 +13,7 @@ from app.errors import ModelError, ModelNotReady
 from app.metrics import Metrics
 from app.predictor import Predictor
 from app.registry.registry import Registry
-from app.verification import verify
+from app.verification import verify, verify_files
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ class Rollout:
         try:
             version = self._registry.resolve(self._model_uri)
             log.info("%s is %s; fetching and verifying it", self._model_uri, version)
-            predictor = Predictor.load(self._registry.fetch(version), version)
+            folder = self._registry.fetch(version)
+            verify_files(folder)
+            predictor = Predictor.load(folder, version)
             verify(predictor)
         except ModelError as error:
             self.failure = error

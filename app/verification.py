@@ -9,17 +9,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from app.artifacts import MAX_GOLDEN_INSTANCES, GoldenRows
 from app.errors import ModelUnfit, ServingError
+from app.forest.probe import probe_booster
+from app.mlmodel import read_model_folder
 from app.predictor import Predictor
 from app.signature import FeatureType
 
 # Of float32 sums taken in another order, or by another version of XGBoost.
 RELATIVE_TOLERANCE = 1e-5
 ABSOLUTE_TOLERANCE = 1e-6
+
+
+def verify_files(path: Path) -> None:
+    """
+    Refuse a model folder whose booster takes down the process that opens it.
+
+    With a card, its digest has the word, when the predictor is loaded. Without one nobody vouches for the file,
+    and it is opened in a process of its own first.
+
+    Raises
+    ------
+    ModelUnfit
+    """
+    folder = read_model_folder(path)
+    if not folder.extra_file("card.json").exists():
+        probe_booster(folder.booster)
 
 
 def verify(predictor: Predictor) -> None:

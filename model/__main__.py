@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -65,6 +66,8 @@ def _train(options: Namespace) -> int:
     # XGBoost's threads spin while they wait for each other. Where other processes want the same
     # cores, that made training six times slower; read when XGBoost is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # On a person's first run it looks at all fonts, and says so where that takes five seconds.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     from model.flight_delay import train
     from model.tables import find_data
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -44,7 +43,7 @@ class TrainingParameters:
                     raise ParameterInvalid(f"{spec.name} is {value!r}; choose one of {spec.metadata['choices']}")
             else:
                 low, high = spec.metadata["minimum"], spec.metadata["maximum"]
-                if not math.isfinite(value) or not low <= value <= high:
+                if not low <= value <= high:  # nor is NaN
                     raise ParameterInvalid(f"{spec.name} is {value}; it must be from {low:g} to {high:g}")
 
     def for_booster(self) -> dict[str, Any]:

@@ -136,6 +136,9 @@ def test_make_run_answers_from_a_fresh_clone(clone: Path, environ: dict[str, str
     output = (clone.parent / "output").read_text()
     assert "Traceback" not in output
     assert "warning" not in output.lower()
+    assert "336,776 flights; 9,430 cancelled or diverted, without an outcome, are dropped" in output
+    assert "1 known wrong value(s) made missing" in output
+    assert "round 25: auc on the stopping rows" in output
 
 
 def test_the_second_make_run_is_quick(clone: Path, environ: dict[str, str]) -> None:

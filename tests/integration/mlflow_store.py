@@ -29,6 +29,18 @@ def load_mlflow() -> Any:
     return mlflow
 
 
+@contextmanager
+def restored_tracking_uri() -> Iterator[None]:
+    """Undo what sets MLflow's tracking URI, which it keeps in a global and in the environment."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        yield
+    finally:
+        load_mlflow().set_tracking_uri(before)
+        if before is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
 @dataclass
 class LoggedModel:
     """A model version, as MLflow names it."""
@@ -51,15 +63,10 @@ class MlflowStore:
 
     @contextmanager
     def selected(self) -> Iterator[Any]:
-        """MLflow with this store as its own, which it keeps in a global and in the environment."""
-        before = os.environ.get("MLFLOW_TRACKING_URI")
-        self._mlflow.set_tracking_uri(self.uri)
-        try:
+        """MLflow with this store as its own."""
+        with restored_tracking_uri():
+            self._mlflow.set_tracking_uri(self.uri)
             yield self._mlflow
-        finally:
-            self._mlflow.set_tracking_uri(before)
-            if before is None:
-                os.environ.pop("MLFLOW_TRACKING_URI", None)
 
     def log(
         self,

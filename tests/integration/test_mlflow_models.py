@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -153,4 +152,3 @@ def test_the_serving_process_never_imports_what_only_training_needs(
     imported = {name.partition(".")[0] for name in json.loads(ended.stdout.splitlines()[-1])}
     assert "xgboost" in imported
     assert imported & {"mlflow", "pandas", "pyarrow", "sklearn", "sqlalchemy", "alembic", "matplotlib"} == set()
-    assert os.environ.get("MLFLOW_TRACKING_URI") is None

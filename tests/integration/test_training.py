@@ -376,19 +376,3 @@ def test_if_missing_does_nothing_where_there_is_a_champion(trained: Trained, tmp
     ended = run_python(["-c", code], tmp_path, trained.uri)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"flight-delay@champion is version 1 at {trained.uri}; nothing to train\n"
-
-
-def test_all_flights_train_to_a_model_that_is_worth_serving(tmp_path: Path) -> None:
-    """The whole command, in a store that it makes itself: quiet, and an AUC of 0.68 on months it never saw."""
-    uri = f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
-    ended = run_python(["-m", "model", "train", "--if-missing"], tmp_path, uri)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert all(re.match(r" *\d+\.\d s  ", line) for line in ended.stdout.partition("\n\n")[0].splitlines())
-    assert "336,776 flights; 9,430 cancelled or diverted, without an outcome, are dropped" in ended.stdout
-    assert "1 known wrong value(s) made missing" in ended.stdout
-    assert "round 25: auc on the stopping rows" in ended.stdout
-    assert "make mlflow-ui" in ended.stdout
-    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == {"store"}
-    auc = re.search(r"test: AUC (0\.\d+)", ended.stdout)
-    assert auc is not None
-    assert float(auc[1]) >= 0.68

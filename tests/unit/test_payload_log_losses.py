@@ -71,6 +71,22 @@ def test_a_batch_larger_than_the_queue_is_taken_when_nothing_waits() -> None:
     assert (own.n_written, own.n_dropped("queue_full")) == (11, 1)
 
 
+def test_few_large_bodies_fill_the_queue_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is no measure of memory: an instance may have thousands of features."""
+    monkeypatch.setattr("app.payload_log.MAX_WAITING_BYTES", 1000)
+    sink = GatedSink()
+    own = Log(sink)
+    own.log.start()
+    own.log.record(exchange("writing", n_bytes=900))
+    assert sink.began.wait(20)  # so that its bytes are free again
+    for name, n_bytes in (("a", 600), ("b", 401), ("c", 400)):
+        own.log.record(exchange(name, n_bytes=n_bytes))
+    assert own.n_dropped("queue_full") == 1
+    sink.gate.set()
+    assert own.log.close()
+    assert [line["http.request.id"] for line in lines(sink)] == ["writing", "a", "c"]
+
+
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), BrokenPipeError(), ValueError("closed file")]
 )

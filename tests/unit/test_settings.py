@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,17 @@ def test_the_cache_folder_is_where_such_folders_are(monkeypatch: pytest.MonkeyPa
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", base)
     assert Settings.from_environment({}).cache_dir == Path(base or "/home/me/.cache") / "treeserve"
+
+
+def test_a_user_without_a_home_has_a_cache_folder_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run as users that no file knows."""
+
+    def no_home(_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(no_home))
+    assert Settings.from_environment({}).cache_dir == Path(tempfile.gettempdir()) / "treeserve"
 
 
 def test_every_setting_says_what_it_is_for() -> None:

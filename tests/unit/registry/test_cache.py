@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -198,3 +199,17 @@ def test_a_folder_that_cannot_be_made_is_an_error(folder: str) -> None:
     assert cache.find("key") is None
     with pytest.raises(OSError, match="Errno"):
         fill(cache)
+
+
+@pytest.mark.parametrize("name", [".filling-x", ".replaced-x"])
+def test_what_a_killed_process_left_behind_is_removed_after_a_day(cache: ModelCache, tmp_path: Path, name: str) -> None:
+    """And not sooner: another process may be filling it just now."""
+    folder = tmp_path / "cache"
+    old, new = folder / name, folder / f"{name}y"
+    for remains in (old, new):
+        (remains / "files").mkdir(parents=True)
+    os.utime(old, (0, time.time() - 25 * 3600))
+    os.utime(new, (0, time.time() - 23 * 3600))
+    fill(cache)
+    assert not old.exists()
+    assert new.exists()

@@ -55,6 +55,19 @@ def test_a_uri_is_resolved_against_the_tracking_uri(tmp_path: Path) -> None:
     assert MlflowRegistry(f"sqlite:///{store}", tmp_path).resolve("models:/flight-delay@champion").version == "2"
 
 
+def test_registered_models_may_be_in_another_store(
+    version: ModelVersion, tmp_path: Path, downloads: list[tuple[str, str]]
+) -> None:
+    """It is asked for them; files are downloaded by the store of the runs."""
+    store = make_store(tmp_path / "mlflow.db")
+    registry = MlflowRegistry("http://runs", tmp_path / "cache", f"sqlite:///{store}")
+    assert registry.resolve("models:/flight-delay@champion").version == "2"
+    registry.fetch(replace(version, source="models:/m-1"))
+    assert downloads == [("models:/m-1", "http://runs")]
+    other = MlflowRegistry("http://runs", tmp_path / "cache", "http://another")
+    assert other.fetch(version) != registry.fetch(version)
+
+
 @pytest.mark.parametrize("as_uri", [False, True])
 def test_a_registered_versions_files_are_copied_into_the_cache(
     registry: MlflowRegistry, version: ModelVersion, source: Path, tmp_path: Path, as_uri: bool

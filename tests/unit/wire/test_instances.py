@@ -162,6 +162,14 @@ def test_only_some_unknown_names_are_compared_with_the_known() -> None:
     assert len(hinted) == 2 * 10
 
 
+def test_a_model_of_thousands_of_features_gives_no_hints() -> None:
+    """Comparing with each of them would hold up every other request."""
+    wide = InstancesDecoder(Signature(tuple(Feature(f"f{i}", FeatureType.NUMBER) for i in range(2001))))
+    with pytest.raises(InvalidRequest) as caught:
+        wide.decode(b'{"instances": [{"F1": 1}]}', max_instances=1, unknown_is_missing=False)
+    assert "did you mean" not in caught.value.faults[0].detail
+
+
 @pytest.mark.parametrize("n_instances", [101, 5000])
 def test_too_many_instances_are_refused_unread(n_instances: int) -> None:
     """The text says how many are answered; the faults of the instances are not looked for."""

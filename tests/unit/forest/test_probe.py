@@ -1,0 +1,51 @@
+"""A booster that crashes XGBoost is refused in words, and the process that asked lives on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from app.errors import ModelUnfit
+from app.forest.probe import probe_booster
+from tests.boosters import make_model
+
+
+def damage(path: Path, seed: int) -> None:
+    """Flip three bits of a file."""
+    content = bytearray(path.read_bytes())
+    chance = random.Random(seed)  # noqa: S311  the same damage every time
+    for _ in range(3):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def test_a_whole_booster_passes(tmp_path: Path) -> None:
+    """Nothing is said of a file that can be read."""
+    probe_booster(make_model().write(tmp_path / "model") / "model.ubj")
+
+
+def test_an_ordinary_error_is_left_to_the_next(tmp_path: Path) -> None:
+    """XGBoost's own message is worth more than that a process failed."""
+    path = tmp_path / "model.ubj"
+    path.write_bytes(b"{L")
+    probe_booster(path)
+
+
+def refusal_of(path: Path) -> str:
+    """Why a booster is refused; nothing where it is not."""
+    try:
+        probe_booster(path)
+    except ModelUnfit as refusal:
+        return str(refusal)
+    return ""
+
+
+def test_a_booster_that_crashes_xgboost_is_refused(tmp_path: Path) -> None:
+    """The signal is named, and what to do; seed by seed until a damage is found that does crash it."""
+    for seed in range(40):
+        path = make_model().write(tmp_path / str(seed)) / "model.ubj"
+        damage(path, seed)
+        if said := refusal_of(path):
+            break
+    assert "XGBoost crashes (SIG" in said
+    assert "register the model version again" in said
