@@ -35,7 +35,7 @@ def probe_booster(path: Path) -> None:
         raise ModelUnfit(f"XGBoost does not finish to read {path.name} within {_TIMEOUT_S:.0f} s") from None
     if ended.returncode < 0:
         raise ModelUnfit(
-            f"XGBoost crashes ({signal.Signals(-ended.returncode).name}) when it reads {path.name}: the file is damaged; "
+            f"XGBoost crashes ({signal.Signals(-ended.returncode).name}) on {path.name}: the file is damaged; "
             "register the model version again"
         )
 

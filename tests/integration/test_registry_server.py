@@ -50,7 +50,11 @@ def test_a_moved_alias_is_seen(server: MlflowStore, registry: MlflowRegistry, ch
 
 
 def test_the_files_are_downloaded_through_the_server_and_kept(
-    server: MlflowStore, registry: MlflowRegistry, champion: ModelFolderBuilder, tmp_path: Path
+    server: MlflowStore,
+    registry: MlflowRegistry,
+    champion: ModelFolderBuilder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever the name: what is downloaded is whole and answers as in training; the second fetch asks nobody."""
     server.log_with_artifacts(champion, tmp_path / "files", name="vols à l'heure 100%", alias="été")
@@ -61,9 +65,8 @@ def test_the_files_are_downloaded_through_the_server_and_kept(
     assert predictor.card is not None
     assert predictor.golden is not None
     verify(predictor)
-    started = time.monotonic()
+    monkeypatch.setattr("app.registry.child.download", None)  # whoever calls it fails
     assert registry.fetch(version) == folder
-    assert time.monotonic() - started < 0.5  # a process that imports MLflow takes longer than that
 
 
 @pytest.mark.parametrize(
