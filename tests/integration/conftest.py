@@ -38,7 +38,7 @@ def store(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlf
     """A store on SQLite, in a folder whose name has a space."""
     folder = tmp_path_factory.mktemp("a store")
     shutil.copy(empty_database, folder / "mlflow.db")
-    return MlflowStore(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+    return MlflowStore(f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri())
 
 
 @pytest.fixture(scope="session")

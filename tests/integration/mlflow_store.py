@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from tests.boosters import INPUTS, ModelFolderBuilder, make_card, write_golden
 
@@ -54,12 +55,11 @@ class LoggedModel:
 class MlflowStore:
     """An MLflow that a test may log into, by its tracking URI."""
 
-    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+    def __init__(self, uri: str, artifacts: str | None = None) -> None:
         self.uri = uri
         self._mlflow = load_mlflow()
         self.client = self._mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-        location = None if artifacts is None else str(artifacts)
-        self._experiment_id = self.client.create_experiment("tests", artifact_location=location)
+        self._experiment_id = self.client.create_experiment("tests", artifact_location=artifacts)
 
     @contextmanager
     def selected(self) -> Iterator[Any]:
@@ -112,7 +112,7 @@ class MlflowStore:
     def place_of(self, logged: LoggedModel) -> Path:
         """The folder of a model version's files in a store on this disk."""
         location = self.client.get_logged_model(logged.model_id).artifact_location
-        return Path(location.removeprefix("file://"))
+        return Path(unquote(urlsplit(location).path))
 
 
 def declare_signature(inputs: Sequence[dict[str, Any]]) -> Any:

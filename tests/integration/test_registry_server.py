@@ -118,8 +118,10 @@ def test_a_server_that_never_answers_is_given_up(
 ) -> None:
     """The question is bounded in time; here the bound is shortened to half a second."""
     monkeypatch.setattr("app.registry.rest._TIMEOUT_S", 0.5)
+    started = time.monotonic()
     with pytest.raises(RegistryUnreachable, match="does not answer"):
         MlflowRegistry(f"http://127.0.0.1:{silent_port}", tmp_path).resolve(CHAMPION)
+    assert time.monotonic() - started < 5
 
 
 def test_another_server_is_not_taken_for_mlflow(server: MlflowStore, tmp_path: Path) -> None:

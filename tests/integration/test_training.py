@@ -376,3 +376,18 @@ def test_if_missing_does_nothing_where_there_is_a_champion(trained: Trained, tmp
     ended = run_python(["-c", code], tmp_path, trained.uri)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"flight-delay@champion is version 1 at {trained.uri}; nothing to train\n"
+
+
+def test_the_command_is_quiet_and_writes_only_into_its_store(sample: Path, tmp_path: Path) -> None:
+    """A store that it makes itself, a line a step, and not a word of MLflow's own on standard error."""
+    home, uri = tmp_path / "home", f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
+    home.mkdir()
+    options = ["--if-missing", "--data", str(sample), "--rounds", "26", "--stopping-rounds", "26"]
+    ended = run_python(["-m", "model", "train", *options], home, uri)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    steps, _, summary = ended.stdout.partition("\n\n")
+    assert all(re.match(r" *\d+\.\d s  ", line) for line in steps.splitlines())
+    assert "round 25: auc on the stopping rows 0." in steps
+    assert summary.startswith("flight-delay version 1, alias champion\nrun ")
+    assert re.search(r"\ntest: AUC 0\.\d{4}, log loss .*\n\nnext: make mlflow-ui .*; make run ", summary)
+    assert not [path for path in home.iterdir() if not path.name.startswith(".")]
