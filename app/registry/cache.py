@@ -1,13 +1,14 @@
 """
 Model folders on local disk, whole or not at all.
 
-An entry is written aside and renamed into place, with the digest of every file beside it; one
-whose files do not match is thrown away. Several processes may share a cache folder.
+An entry is written aside and renamed into place. Its name is the digest of its files, so that it never changes: what a
+process is reading stays, whatever others add, and an entry that does not match its name is thrown away. Several
+processes may share a cache folder.
 """
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import hashlib
 import json
 import logging
@@ -15,42 +16,45 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_MANIFEST = "digests.json"
-_FILES = "files"
 _REMAINS_AFTER_S = 24 * 3600  # far longer than any download may take
 
 
 class ModelCache:
-    """Entries under one folder, by key."""
+    """Model folders under one folder, by key."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def find(self, key: str) -> Path | None:
-        """The model folder of an entry; None where there is none, or it was not whole and is now gone."""
-        entry = self._folder / key
-        if not entry.is_dir():
-            return None
+        """A folder that was added under the key; None where there is none, or it was not whole and is now gone."""
         try:
-            expected = json.loads((entry / _MANIFEST).read_bytes())
-            if expected == _digests(entry / _FILES):
-                return entry / _FILES
-        except (OSError, ValueError):
-            pass
-        log.warning("the cached model in %s is not whole; it is thrown away and fetched again", entry)
-        shutil.rmtree(entry, ignore_errors=True)
-        return None
+            with _locked(self._folder):
+                entries = sorted((self._folder / key).iterdir())
+                whole = [entry for entry in entries if _is_whole(entry)]
+        except OSError:  # there is no such folder, or none that may be read
+            return None
+        return whole[0] if whole else None
 
-    @contextmanager
-    def fill(self, key: str) -> Iterator[Path]:
+    def add(self, key: str, download: Callable[[Path], None]) -> Path:
         """
-        Give an empty folder to download into; the entry exists once the block ends without an error.
+        Keep a model folder.
+
+        Parameters
+        ----------
+        key : str
+        download : callable
+            Puts the files into the empty folder that it is given. If it fails, nothing is kept.
+
+        Returns
+        -------
+        pathlib.Path
+            Where the files are now.
 
         Raises
         ------
@@ -59,58 +63,55 @@ class ModelCache:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._remove_remains()
-        aside = Path(tempfile.mkdtemp(prefix=".filling-", dir=self._folder))
+        aside = Path(tempfile.mkdtemp(prefix=".adding-", dir=self._folder))
         try:
-            files = aside / _FILES
+            files = aside / "files"
             files.mkdir()
-            yield files
-            (aside / _MANIFEST).write_text(json.dumps(_digests(files), indent=1), encoding="utf-8")
-            self._put(aside, self._folder / key)
+            download(files)
+            entry = self._folder / key / _digest(files)
+            entry.parent.mkdir(exist_ok=True)
+            with _locked(self._folder):
+                # Another process may have been first; its copy stays, for it may be reading it.
+                if not (entry.is_dir() and _is_whole(entry)):
+                    files.rename(entry)
+            return entry
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _remove_remains(self) -> None:
-        """Remove what processes left behind that were killed while they filled an entry."""
-        for remains in [*self._folder.glob(".filling-*"), *self._folder.glob(".replaced-*")]:
+        """Remove what processes left behind that were killed while they added an entry."""
+        for remains in self._folder.glob(".adding-*"):
             with suppress(FileNotFoundError):
                 if time.time() - remains.stat().st_mtime > _REMAINS_AFTER_S:
                     shutil.rmtree(remains, ignore_errors=True)
 
-    def place(self, key: str) -> Path:
-        """Where the model folder of an entry is, once it is filled."""
-        return self._folder / key / _FILES
 
-    @staticmethod
-    def _put(aside: Path, entry: Path) -> None:
-        while True:
-            try:
-                os.rename(aside, entry)
-                return
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-            # Another process was first: its copy stays, for it may be reading it. Or ours is a newer one of
-            # something that can change.
-            if _is_copy(entry, aside):
-                return
-            old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=entry.parent))
-            with suppress(FileNotFoundError):  # another process has just moved it away
-                os.rename(entry, old / "entry")
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _is_copy(entry: Path, aside: Path) -> bool:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads from adding and throwing away meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return _digests(entry / _FILES) == _digests(aside / _FILES)
-    except FileNotFoundError:
-        return False
+        with suppress(OSError):  # some network file systems lock no folder; what is in use there is still never changed
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file below a folder, by its path in it."""
+def _is_whole(entry: Path) -> bool:
+    """Whether an entry's files are what they were; throws it away otherwise."""
+    if _digest(entry) == entry.name:
+        return True
+    log.warning("the cached model in %s is not whole; it is thrown away and fetched again", entry)
+    shutil.rmtree(entry, ignore_errors=True)
+    return False
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over the path and the bytes of each file below a folder."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as file:
                 digests[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()

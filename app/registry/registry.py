@@ -73,11 +73,7 @@ class MlflowRegistry:
         if version.is_immutable and (cached := self._cache.find(key)):
             return cached
         try:
-            with self._cache.fill(key) as folder:
-                if source is None:
-                    child.download(version.source, folder, self._tracking_uri)
-                else:
-                    _copy(source, folder, version)
+            return self._cache.add(key, lambda folder: self._download(version, source, folder))
         except OSError as error:
             # copytree tells all that went wrong, each with source, target and reason.
             reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
@@ -85,7 +81,12 @@ class MlflowRegistry:
                 f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {reason}; make room there, "
                 "or name another folder"
             ) from None
-        return self._cache.place(key)
+
+    def _download(self, version: ModelVersion, source: Path | None, folder: Path) -> None:
+        if source is None:
+            child.download(version.source, folder, self._tracking_uri)
+        else:
+            _copy(source, folder, version)
 
 
 def _cache_key(stores: str, version: ModelVersion) -> str:

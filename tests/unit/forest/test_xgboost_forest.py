@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -184,10 +185,12 @@ def test_a_booster_that_cannot_be_read_is_refused(tmp_path: Path, is_folder: boo
         XGBoostForest(tmp_path / "model.ubj", stops_at_best_iteration=False)
 
 
-def test_xgboost_prints_nothing(model_folder: Path) -> None:
-    """Standard output is the log's: a line that is no JSON would be lost on its reader."""
-    cut = model_folder.parent / "cut.ubj"
-    cut.write_bytes((model_folder / "model.ubj").read_bytes()[:2000])
+def test_xgboost_prints_nothing(model: ModelFolderBuilder, tmp_path: Path) -> None:
+    """The standard streams are the log's: a line that is no JSON would be lost on its reader."""
+    raw = bytes(model.booster.save_raw("json"))
+    old = json.loads(raw) | {"version": [1, 4, 0]}  # of which XGBoost warns
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    (tmp_path / "cut.json").write_bytes(raw[:2000])
     code = (
         "import pathlib, sys; sys.modules['sklearn'] = None\n"  # saves two seconds
         "from app.errors import ModelUnfit; from app.forest.xgboost_forest import XGBoostForest\n"
@@ -195,5 +198,6 @@ def test_xgboost_prints_nothing(model_folder: Path) -> None:
         "    try: XGBoostForest(pathlib.Path(path), stops_at_best_iteration=True)\n"
         "    except ModelUnfit: print('refused')\n"
     )
-    command = [sys.executable, "-c", code, str(model_folder / "model.ubj"), str(cut)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "refused\n"
+    command = [sys.executable, "-c", code, str(tmp_path / "old.json"), str(tmp_path / "cut.json")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("refused\n", "")

@@ -190,11 +190,20 @@ def test_a_callers_value_is_shown_short_and_harmless(value: Any, shown: str) -> 
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("temperature", None), ("tmep", "temp"), ("TEMP", "temp"), ("Größe", "größe"), ("x" * 1000, None), ("", None)],
+    [
+        ("temperature", None),
+        ("tmep", "temp"),
+        ("TEMP", "temp"),
+        ("Größe", "größe"),
+        ("wind_speed", "WIND_SPEED"),
+        ("x" * 64, "x" * 65),
+        ("x" * 65, None),
+        ("", None),
+    ],
 )
 def test_the_nearest_name_is_found_without_regard_to_case(name: str, meant: str | None) -> None:
-    """A misspelt feature gets the hint that most people need."""
-    assert nearest_name(name, ["temp", "wind", "größe"]) == meant
+    """A misspelt feature gets the hint that most people need; one of absurd length is not compared."""
+    assert nearest_name(name, ["temp", "wind", "größe", "WIND_SPEED", "x" * 65]) == meant
 
 
 def test_each_feature_is_read_into_its_own_column() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import Fault, FaultCode, MalformedBody
-from app.wire.json_text import NotFinite
+from app.wire.faults import MAX_LISTED_FAULTS, Faults
+from app.wire.json_text import NotFinite, _find_repeats
 from app.wire.json_text import parse_json as parse_json_text
 
 
@@ -148,3 +150,32 @@ def test_a_deep_body_that_python_reads_is_searched_for_repeats() -> None:
     body = b'{"a":' * n + b'{"b":1,"b":2}' + b"}" * n
     _, [fault] = parse_json(body)
     assert fault.pointer == "/a" * n + "/b"
+
+
+def test_a_repeated_name_below_a_long_one_costs_no_memory() -> None:
+    """A pointer is made for a listed fault alone: one for each child would be their number times the name's length."""
+    body = b'{"a":0,"a":0,"' + b"x" * 1_000_000 + b'":[' + b"[0]," * 200_000 + b"0]}"
+    tracemalloc.start()
+    try:
+        value, _ = parse_json_text(body)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        faults = Faults()
+        _find_repeats(value, faults)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [fault.pointer for fault in faults.listed] == ["/a"]
+    assert peak - before < 100_000
+
+
+def test_an_absurdly_long_name_is_cut_where_it_is_shown() -> None:
+    """A caller's megabyte is not sent back, let alone once a fault."""
+    _, [fault] = parse_json(b'{"' + b"x" * 1_000_000 + b'":{"b":1,"b":2}}')
+    assert fault.pointer == "/" + "x" * 256 + "…/b"
+
+
+def test_faults_beyond_those_listed_are_counted() -> None:
+    """A body of nothing but repeated names does not become as many texts."""
+    _, faults = parse_json_text(b"[" + b'{"a":0,"a":0},' * 5_000 + b"0]")
+    assert (faults.n_found, len(faults.listed)) == (5_000, MAX_LISTED_FAULTS)
