@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from app import __version__
-from app.ecs import configure_logging
+from app.line_sink import LineSink
+from app.service_log import configure_logging
 from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve() -> int:
-    configure_logging(sys.stdout)
+    standard_output = LineSink(1)
+    configure_logging(standard_output)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsInvalid as error:
@@ -50,10 +52,10 @@ def _serve() -> int:
         return 2
     for name, meant in find_unknown_variables(os.environ).items():
         log.warning("%s is no setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
-    return _run_server(settings)
+    return _run_server(settings, standard_output)
 
 
-def _run_server(settings: Settings) -> int:
+def _run_server(settings: Settings, standard_output: LineSink) -> int:
     # xgboost imports scikit-learn where it is installed, as it is for training: 2 s that serving has no use for.
     # None in sys.modules makes that import fail, and xgboost then does without.
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
@@ -74,7 +76,7 @@ def _run_server(settings: Settings) -> int:
 
     try:
         registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
-        app = create_app(settings, registry, collectors, on_load_failure=stop)
+        app = create_app(settings, registry, collectors, standard_output, on_load_failure=stop)
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
         return 1

@@ -11,7 +11,7 @@ import logging
 import re
 import traceback
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -58,19 +58,6 @@ class EcsFormatter(JsonFormatter):
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def configure_logging(stream: TextIO, level: int = logging.INFO) -> logging.Handler:
-    """
-    Send every library's and our own service events to `stream` as ECS lines.
-
-    Called by the command line alone: an application that embeds treeserve keeps its own logging.
-    """
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(EcsFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-    return handler
 
 
 def trace_id(traceparent: str | None) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -20,8 +20,9 @@ from app.endpoints.operations import operations_router
 from app.endpoints.predict import PredictEndpoint, PredictRoute
 from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.errors import ModelError, ServingError
+from app.line_sink import LineSink, open_file
 from app.metrics import Metrics
-from app.payload_log import PayloadLog, open_sink
+from app.payload_log import PayloadLog
 from app.registry.registry import Registry
 from app.rollout import Rollout
 from app.settings import Settings
@@ -31,6 +32,7 @@ def create_app(
     settings: Settings,
     registry: Registry,
     collectors: CollectorRegistry,
+    standard_output: LineSink,
     on_load_failure: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """
@@ -43,6 +45,8 @@ def create_app(
         Where model versions come from.
     collectors : prometheus_client.CollectorRegistry
         Where the metrics are kept; one an app.
+    standard_output : LineSink
+        Where the payload log goes unless the settings name a file or turn it off.
     on_load_failure : callable
         Called from a thread of its own if the model version cannot serve; the reason is logged
         and stands in ``app.state.rollout.failure``.
@@ -53,7 +57,7 @@ def create_app(
         If the payload log's file cannot be opened.
     """
     metrics = Metrics(collectors)
-    sink = open_sink(settings.payload_log)
+    sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics)
     rollout = Rollout(registry, settings.model_uri, metrics)
 
@@ -69,9 +73,8 @@ def create_app(
         # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
-        if payload_log.close() and sink not in (None, sys.stdout):
-            with suppress(OSError):  # a disk that is still full; what is lost has been counted
-                sink.close()
+        if payload_log.close() and sink not in (None, standard_output):
+            sink.close()
 
     app = FastAPI(
         title="treeserve", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
@@ -87,3 +90,9 @@ def create_app(
     add_docs(app)
     add_openapi(app, rollout, settings)
     return app
+
+
+def _payload_sink(place: str, standard_output: LineSink) -> LineSink | None:
+    if place == "off":
+        return None
+    return standard_output if place == "stdout" else open_file(Path(place))

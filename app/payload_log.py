@@ -8,15 +8,14 @@ them. What does not fit into the bounded queue, or cannot be written, is dropped
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from app.ecs import PREDICTION_DATASET, EcsFormatter
+from app.line_sink import Sink
 from app.metrics import Metrics
 from app.model_version import ModelVersion
 from app.signature import FeatureType, Signature
@@ -68,13 +67,13 @@ class Exchange:
 class PayloadLog:
     """Writes exchanges to a sink from a thread of its own."""
 
-    def __init__(self, sink: TextIO | None, metrics: Metrics, max_waiting_lines: int = MAX_WAITING_LINES) -> None:
+    def __init__(self, sink: Sink | None, metrics: Metrics, max_waiting_lines: int = MAX_WAITING_LINES) -> None:
         """
         Make a log that is not running yet.
 
         Parameters
         ----------
-        sink : text stream or None
+        sink : Sink or None
             Where the lines go; None writes nothing and counts nothing.
         """
         self._sink = sink
@@ -152,12 +151,9 @@ class PayloadLog:
     def _write(self, exchange: Exchange) -> None:
         assert self._sink is not None
         n_lines = len(exchange.instances)
-        # A write that failed may have left half a line behind, which must not spoil the next one.
-        start = "\n" if self._write_failed else ""
         try:
-            self._sink.write(start + "".join(self._lines(exchange)))
-            self._sink.flush()
-        except (OSError, ValueError) as error:  # a full disk, a broken pipe, a closed stream
+            self._sink.write("".join(self._lines(exchange)))
+        except OSError as error:  # a full disk, a reader that is gone
             self._metrics.payload_dropped.labels("write_failed").inc(n_lines)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
@@ -216,19 +212,3 @@ def _instance_fields(
         "treeserve.features.category": categories,
         "treeserve.prediction": prediction,
     }
-
-
-def open_sink(place: str) -> TextIO | None:
-    """
-    Open what `TREESERVE_PAYLOAD_LOG` names: `stdout`, `off` or a file to append to.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    if place == "off":
-        return None
-    if place == "stdout":
-        return sys.stdout
-    return Path(place).open("a", encoding="utf-8")

@@ -41,17 +41,29 @@ def clean_environment(home: Path, **variables: str) -> dict[str, str]:
 
 @contextmanager
 def run_process(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, *, ends_within_s: float = 15.0
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    ends_within_s: float = 15.0,
+    stdout: int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """
     Start a process as the leader of a group of its own, and end it with all that it started.
 
-    Its output goes to ``stdout`` and ``stderr`` in `folder`, where a test can read it at any time.
+    Its output goes to ``stdout`` and ``stderr`` in `folder`, where a test can read it at any time; standard output to
+    the descriptor `stdout` instead if one is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
+    with (folder / "stdout").open("w") as output, (folder / "stderr").open("w") as errors:
         process = subprocess.Popen(
-            command, env=dict(environment), cwd=folder, stdout=stdout, stderr=stderr, text=True, start_new_session=True
+            command,
+            env=dict(environment),
+            cwd=folder,
+            stdout=output if stdout is None else stdout,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
         )
     try:
         yield process

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
+from app.line_sink import LineSink
 from app.main import create_app
 from app.model_version import ModelVersion
 from app.settings import Settings
@@ -106,7 +107,7 @@ def run_service(
     given = {"model_uri": MODEL_URI, "payload_log": str(log_file)} | settings
     collectors = CollectorRegistry()
     load_failed = threading.Event()
-    app = create_app(Settings.model_validate(given), registry, collectors, on_load_failure=load_failed.set)
+    app = create_app(Settings.model_validate(given), registry, collectors, LineSink(1), on_load_failure=load_failed.set)
     with TestClient(app, follow_redirects=False) as client:
         rollout = app.state.rollout
         for _ in wait():

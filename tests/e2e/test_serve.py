@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -42,7 +43,7 @@ def start(model_folder: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts servers, which end with the test at the latest."""
     with ExitStack() as running:
 
-        def run(**variables: str) -> Server:
+        def run(stdout: int | None = None, /, **variables: str) -> Server:
             given = {
                 "TREESERVE_MODEL_URI": str(model_folder),
                 "TREESERVE_CACHE_DIR": str(tmp_path / "cache"),
@@ -51,7 +52,9 @@ def start(model_folder: Path, tmp_path: Path) -> Iterator[Start]:
                 **variables,
             }
             environment = clean_environment(tmp_path, **given)
-            process = running.enter_context(run_process([TREESERVE, "serve"], environment, tmp_path / "output"))
+            process = running.enter_context(
+                run_process([TREESERVE, "serve"], environment, tmp_path / "output", stdout=stdout)
+            )
             return Server(process, given["TREESERVE_PORT"], tmp_path / "output")
 
         yield run
@@ -117,6 +120,27 @@ def test_a_request_in_flight_is_answered_when_the_process_is_told_to_end(start: 
     assert b'"predictions":[' in answer
     assert wait_for_exit(server.process, SOON_S) == 0
     assert len(server.lines("treeserve.prediction")) == 1
+
+
+def test_a_standard_output_that_nobody_reads_holds_nothing_up(start: Start) -> None:
+    """A shipper that hangs costs lines, which are counted, but no answer, no probe and not the end."""
+    reader, writer = os.pipe()
+    try:
+        server = start(writer)
+        server.wait_until_ready()
+        for _ in range(3):
+            assert len(server.predict(*[GOOD] * 1000)) == 1000  # far more than the pipe takes
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", int(server.port)), timeout=SOON_S) as caller:
+                caller.sendall(b"no HTTP at all\r\n\r\n")  # each is an event of the service's log
+                assert caller.recv(100).startswith(b"HTTP/1.1 400")
+        assert server.get("/livez").status_code == 200
+        assert "treeserve_payload_written_total 0.0" in server.get("/metrics").text
+        assert server.end() == 0
+        assert server.errors == ""
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_free_port_is_taken_and_said(start: Start) -> None:

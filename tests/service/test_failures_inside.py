@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from app.ecs import configure_logging
 from app.predictor import Predictor
+from app.service_log import configure_logging
 from tests.boosters import make_model, make_table, train_booster
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD, problem_of
@@ -21,21 +21,25 @@ from tests.services import Service
 
 
 @pytest.fixture
-def service_log() -> Iterator[io.StringIO]:
-    """What the service writes to its log, in ECS lines."""
-    stream = io.StringIO()
+def service_log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the service has written to its log; asking ends the log."""
+    sink = io.StringIO()
     root = logging.getLogger()
     before = root.level, root.handlers[:]
-    handler = configure_logging(stream)
-    yield stream
+    root.handlers = []  # or they would be closed
+    handler = configure_logging(sink)
+
+    def lines() -> list[dict[str, Any]]:
+        handler.close()
+        return [json.loads(line) for line in sink.getvalue().splitlines()]
+
+    yield lines
     logging.captureWarnings(False)
-    handler.close()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
+    root.level, root.handlers = before
 
 
 def test_a_failure_of_our_own_is_500_without_a_trace_and_logged_with_one(
-    service: Service, monkeypatch: pytest.MonkeyPatch, service_log: io.StringIO
+    service: Service, monkeypatch: pytest.MonkeyPatch, service_log: Callable[[], list[dict[str, Any]]]
 ) -> None:
     """The caller gets a request id to ask with; the log has it beside the stack trace."""
 
@@ -48,7 +52,7 @@ def test_a_failure_of_our_own_is_500_without_a_trace_and_logged_with_one(
     assert problem_of(response, 500, "internal")["request_id"] == "mine-2"
     assert "secret" not in response.text
     assert "ZeroDivisionError" not in response.text
-    (line,) = [json.loads(line) for line in service_log.getvalue().splitlines() if "error.stack_trace" in line]
+    (line,) = [line for line in service_log() if "error.stack_trace" in line]
     assert line["http.request.id"] == "mine-2"
     assert line["error.type"] == "ZeroDivisionError"
     assert "Traceback" in line["error.stack_trace"]

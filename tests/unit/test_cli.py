@@ -38,6 +38,13 @@ def log_lines(text: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def written(capfd: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    """What this process has logged, once it is written."""
+    for handler in logging.getLogger().handlers:
+        handler.close()
+    return log_lines(capfd.readouterr().out)
+
+
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command as its own process, with these variables and no others of ours."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "MLFLOW_"))}
@@ -77,13 +84,13 @@ def test_a_command_that_is_none_is_refused_with_the_usage(
 
 @pytest.mark.usefixtures("own_logging")
 def test_a_setting_that_cannot_be_used_ends_with_status_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """In one line of JSON that names every one of them."""
     monkeypatch.setenv("TREESERVE_PORT", "tcp://10.0.0.1:8080")
     monkeypatch.setenv("TREESERVE_MAX_INSTANCES", "none")
     assert cli.main(["serve"]) == 2
-    [line] = log_lines(capsys.readouterr().out)
+    [line] = written(capfd)
     assert line["log.level"] == "critical"
     assert "TREESERVE_PORT='tcp://10.0.0.1:8080'" in line["message"]
     assert "TREESERVE_MAX_INSTANCES='none'" in line["message"]
@@ -91,14 +98,14 @@ def test_a_setting_that_cannot_be_used_ends_with_status_2(
 
 @pytest.mark.usefixtures("own_logging")
 def test_a_variable_that_is_no_setting_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """With the one perhaps meant; the service starts all the same."""
     monkeypatch.setenv("TREESERVE_PROT", "1")
     monkeypatch.setenv("TREESERVE_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setattr(cli, "_run_server", lambda settings: settings.port)
+    monkeypatch.setattr(cli, "_run_server", lambda settings, _: settings.port)
     assert cli.main(["serve"]) == 8080
-    [line] = log_lines(capsys.readouterr().out)
+    [line] = written(capfd)
     assert line["message"] == "TREESERVE_PROT is no setting and is ignored; did you mean TREESERVE_PORT?"
     assert line["log.level"] == "warning"
 

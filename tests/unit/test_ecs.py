@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import sys
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from app import __version__
-from app.ecs import EcsFormatter, configure_logging, trace_id
+from app.ecs import EcsFormatter, trace_id
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -75,46 +72,6 @@ def test_a_record_that_says_there_was_an_exception_where_there_was_none_is_writt
 def test_a_value_that_is_no_json_is_written_as_text() -> None:
     """A log line must not be the reason why a request fails."""
     assert "object at" in line(ecs={"treeserve.x": object()})["treeserve.x"]
-
-
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Give pytest its logging back afterwards."""
-    root = logging.getLogger()
-    before = root.level, root.handlers[:]
-    root.handlers = []  # or they would be closed
-    yield
-    logging.captureWarnings(False)
-    root.level, root.handlers = before
-
-
-@pytest.mark.usefixtures("own_logging")
-def test_every_library_and_every_warning_goes_the_same_way() -> None:
-    """One format on the stream, whoever writes."""
-    stream = io.StringIO()
-    configure_logging(stream)
-    logging.getLogger("uvicorn.error").info("one")
-    logging.getLogger("app").debug("not this one")
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        logging.captureWarnings(True)
-        warnings.warn("two", stacklevel=1)
-    read = [json.loads(text) for text in stream.getvalue().splitlines()]
-    assert [(one["log.logger"], one["log.level"]) for one in read] == [
-        ("uvicorn.error", "info"),
-        ("py.warnings", "warning"),
-    ]
-    assert "two" in read[1]["message"]
-
-
-@pytest.mark.usefixtures("own_logging")
-def test_configuring_twice_writes_no_line_twice() -> None:
-    """The second stream takes over."""
-    first, second = io.StringIO(), io.StringIO()
-    configure_logging(first)
-    configure_logging(second)
-    logging.getLogger("x").info("one")
-    assert (first.getvalue(), len(second.getvalue().splitlines())) == ("", 1)
 
 
 @pytest.mark.parametrize("ends", [("00", "01"), ("00", "00"), ("cc", "01"), ("cc", "01-more")])

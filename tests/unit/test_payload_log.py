@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import sys
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import pytest
 from prometheus_client import CollectorRegistry
 
+from app.line_sink import Sink
 from app.metrics import Metrics
 from app.model_version import ModelVersion
-from app.payload_log import Exchange, PayloadLog, open_sink
+from app.payload_log import Exchange, PayloadLog
 from app.signature import Feature, FeatureType, Signature
 
 SIGNATURE = Signature(
@@ -48,7 +45,7 @@ def exchange(request_id: str = "r", n_rows: int = 1, **changes: Any) -> Exchange
 class Log:
     """A payload log with its own metrics, as a test looks at it."""
 
-    def __init__(self, sink: TextIO | None, **more: Any) -> None:
+    def __init__(self, sink: Sink | None, **more: Any) -> None:
         self.collectors = CollectorRegistry()
         self.log = PayloadLog(sink, Metrics(self.collectors), **more)
 
@@ -132,27 +129,3 @@ def test_without_a_sink_nothing_is_written_and_nothing_counted() -> None:
 def test_a_log_that_never_started_can_be_closed() -> None:
     """A start that fails early ends as cleanly as any."""
     assert Log(io.StringIO()).log.close()
-
-
-def test_a_file_is_appended_to(tmp_path: Path) -> None:
-    """A restart keeps what was there."""
-    path = tmp_path / "payload.log"
-    path.write_text("before\n")
-    sink = open_sink(str(path))
-    assert sink is not None
-    with sink:
-        sink.write("after\n")
-    assert path.read_text() == "before\nafter\n"
-
-
-def test_the_words_for_no_file() -> None:
-    """`stdout` and `off` are no paths."""
-    assert open_sink("stdout") is sys.stdout
-    assert open_sink("off") is None
-
-
-@pytest.mark.parametrize("place", ["/", "/no/such/folder/payload.log", os.devnull + "/x"])
-def test_a_file_that_cannot_be_opened_is_told_at_once(place: str) -> None:
-    """At the start, not with the first request."""
-    with pytest.raises(OSError, match=r"Errno"):
-        open_sink(place)

@@ -1,0 +1,68 @@
+"""Where log lines go: a file descriptor to which several threads write whole lines."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from pathlib import Path
+from typing import Protocol
+
+
+class Sink(Protocol):
+    """Anything that takes lines."""
+
+    def write(self, lines: str, /) -> object:
+        """Write one or more whole lines, each with its end; raises `OSError`."""
+
+
+class LineSink:
+    """
+    An open file descriptor.
+
+    It bypasses Python's own streams: a thread that waits in one of them, because nobody reads the
+    pipe, holds a lock that the interpreter needs to end.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._writing = (
+            threading.Lock()
+        )  # or a batch's lines, which are several writes to a pipe, would mix with others
+        self._at_line_start = True
+
+    def write(self, lines: str, /) -> None:
+        """
+        Write whole lines, waiting as long as it takes.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or the reader is gone. What was cut then is ended with the next line that is written.
+        """
+        with self._writing:
+            rest = memoryview(("" if self._at_line_start else "\n").encode() + lines.encode())
+            while rest:
+                try:
+                    n_written = os.write(self._descriptor, rest)
+                except BlockingIOError:  # another process that shares the pipe has made it non-blocking
+                    select.select([], [self._descriptor], [])
+                    continue
+                self._at_line_start = rest[n_written - 1] == ord("\n")
+                rest = rest[n_written:]
+
+    def close(self) -> None:
+        """Close the descriptor; nobody may write any more."""
+        os.close(self._descriptor)
+
+
+def open_file(path: Path) -> LineSink:
+    """
+    Open a file to append to.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    return LineSink(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666))

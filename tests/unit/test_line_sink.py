@@ -1,0 +1,91 @@
+"""Lines arrive whole and unmixed, whoever writes them, on files and on pipes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from app.line_sink import LineSink, open_file
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[BinaryIO, LineSink]]:
+    """Where to read, and a sink on a pipe, which the test closes."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader:
+        yield reader, LineSink(writing)
+
+
+def test_a_file_is_appended_to(tmp_path: Path) -> None:
+    """A restart keeps what was there."""
+    path = tmp_path / "payload.log"
+    path.write_text("before\n")
+    sink = open_file(path)
+    sink.write("after\nGröße\n")
+    sink.close()
+    assert path.read_text(encoding="utf-8") == "before\nafter\nGröße\n"
+
+
+@pytest.mark.parametrize("place", ["/", "/no/such/folder/payload.log", os.devnull + "/x"])
+def test_a_file_that_cannot_be_opened_is_told_at_once(place: str) -> None:
+    """At the start, not with the first request."""
+    with pytest.raises(OSError, match=r"Errno"):
+        open_file(Path(place))
+
+
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_lines_of_several_threads_do_not_mix_on_a_pipe(pipe: tuple[BinaryIO, LineSink], is_blocking: bool) -> None:
+    """Writes longer than the pipe's buffer are cut by the system, also where it was made non-blocking."""
+    reader, sink = pipe
+    os.set_blocking(sink._descriptor, is_blocking)
+    together = threading.Barrier(4, timeout=20)
+
+    def write(letter: str) -> None:
+        for _ in range(20):
+            together.wait()
+            sink.write((letter * 10_000 + "\n") * 20)
+
+    with ThreadPoolExecutor(5) as threads:
+        writers = [threads.submit(write, letter) for letter in "abcd"]
+        reading = threads.submit(reader.read)
+        for writer in writers:
+            writer.result(timeout=60)
+        sink.close()
+        text = reading.result(timeout=60).decode()
+    assert {(len(line), len(set(line))) for line in text.splitlines()} == {(10_000, 1)}
+    assert text.count("\n") == 4 * 20 * 20
+
+
+def test_a_reader_that_is_gone_is_an_error(pipe: tuple[BinaryIO, LineSink]) -> None:
+    """Which the caller counts."""
+    reader, sink = pipe
+    reader.close()
+    with pytest.raises(BrokenPipeError):
+        sink.write("a\n")
+    sink.close()
+
+
+def test_a_line_that_a_full_disk_cut_spoils_none_after_it(tmp_path: Path) -> None:
+    """The next line that has room begins on its own; where nothing was written, no empty line appears."""
+    path = tmp_path / "log"
+    sink = open_file(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))  # no file may grow beyond it
+        sink.write("abc\n")
+        for lines in ("defgh\n", "ijk\n"):
+            with pytest.raises(OSError, match="File too large"):
+                sink.write(lines)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    sink.write("lmn\n")
+    sink.write("opq\n")
+    sink.close()
+    assert path.read_text() == "abc\nde\nlmn\nopq\n"
