@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from app import __version__
 from app.endpoints.docs import add_docs
 from app.endpoints.middleware import RequestMiddleware
 from app.endpoints.model_info import model_router
@@ -76,9 +75,8 @@ def create_app(
         if payload_log.close() and sink not in (None, standard_output):
             sink.close()
 
-    app = FastAPI(
-        title="treeserve", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
-    )
+    # Its documents are ours, below.
+    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.rollout = rollout
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_exception_handler(ServingError, answer_serving_error)

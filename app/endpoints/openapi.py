@@ -7,12 +7,14 @@ read by the wire codec, and a test holds the two together.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
 from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
 
 from app import __version__
 from app.errors import BodyTooLarge, InvalidRequest, MalformedBody, ModelNotReady, ServingError, UnsupportedMedia
@@ -130,17 +132,17 @@ class _NoParameters(BaseModel):
 
 
 def add_openapi(app: FastAPI, rollout: Rollout, settings: Settings) -> None:
-    """Make ``/openapi.json`` show the model that serves; built once a model version."""
-    built: tuple[Predictor | None, dict[str, Any]] | None = None
+    """Serve ``/openapi.json`` of the model that serves; built once a model version."""
+    built: tuple[Predictor | None, bytes] | None = None
 
-    def openapi() -> dict[str, Any]:
+    # In a thread, for it takes a second where a model has thousands of features.
+    @app.get("/openapi.json", include_in_schema=False)
+    def get_document() -> Response:
         nonlocal built
         predictor = rollout.predictor
         if built is None or built[0] is not predictor:
-            built = (predictor, _build(app, predictor, settings))
-        return built[1]
-
-    app.openapi = openapi  # type: ignore[method-assign]
+            built = (predictor, json.dumps(_build(app, predictor, settings)).encode())
+        return Response(built[1], media_type="application/json")
 
 
 def _build(app: FastAPI, predictor: Predictor | None, settings: Settings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
+from app.endpoints import openapi
 from tests.boosters import CARRIERS, ModelFolderBuilder, make_model, make_table, make_target, train_booster
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
@@ -53,6 +55,24 @@ def accepts(document: dict[str, Any], body: Any) -> bool:
     """Whether the document's own schema finds a body of /predict valid."""
     schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     return bool(Draft202012Validator({**schema, "components": document["components"]}).is_valid(body))
+
+
+def test_others_are_answered_while_it_is_built(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of thousands of features takes a second to describe, which must cost no probe its answer."""
+    began, gate = threading.Event(), threading.Event()
+
+    def build(*_: object) -> dict[str, str]:
+        began.set()
+        assert gate.wait(20)
+        return {"openapi": "built"}
+
+    monkeypatch.setattr(openapi, "_build", build)
+    with ThreadPoolExecutor(1) as other:
+        asked = other.submit(client.get, "/openapi.json")
+        assert began.wait(20)
+        assert client.get("/livez").status_code == 200
+        gate.set()
+        assert asked.result(20).json() == {"openapi": "built"}
 
 
 def test_it_is_valid_openapi_with_and_without_a_model(client: TestClient, serve: Serve, tmp_path: Path) -> None:
