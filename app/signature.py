@@ -75,11 +75,6 @@ class Signature:
         """How many columns the matrix has."""
         return len(self.features)
 
-    @cached_property
-    def positions(self) -> dict[str, int]:
-        """Each feature's column in the matrix."""
-        return {feature.name: column for column, feature in enumerate(self.features)}
-
 
 @dataclass(frozen=True)
 class BoosterFeature:

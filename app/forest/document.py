@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from app.errors import ModelUnfit
+from app.forest.ubjson import read_ubjson
 from app.signature import BoosterFeature
 
 
 @dataclass(frozen=True)
 class BoosterDocument:
     """
-    The parts of XGBoost's JSON model that serving needs.
+    The parts of XGBoost's model document that serving needs.
 
     Attributes
     ----------
@@ -39,9 +41,9 @@ class BoosterDocument:
         return self.booster != "gblinear"
 
 
-def read_booster_document(raw_json: bytes) -> BoosterDocument:
+def read_booster_document(raw: bytes) -> BoosterDocument:
     """
-    Read the document that ``Booster.save_raw("json")`` gives.
+    Read the document that ``Booster.save_raw("ubj")`` gives.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def read_booster_document(raw_json: bytes) -> BoosterDocument:
         If it is not laid out as XGBoost 2 and 3 lay it out.
     """
     try:
-        learner = json.loads(raw_json)["learner"]
+        learner = read_ubjson(raw)["learner"]
         booster = learner["gradient_booster"]
         trees = booster["gbtree"]["model"] if "gbtree" in booster else booster["model"]
         n_features = int(learner["learner_model_param"]["num_feature"])
@@ -78,10 +80,9 @@ def _read_features(learner: dict[str, Any], trees: dict[str, Any], n_features: i
 
 
 def _stored_categories(encoding: dict[str, Any]) -> tuple[bytes | int, ...]:
-    values = encoding.get("values", [])
+    values = np.asarray(encoding.get("values", ()))
     if "offsets" not in encoding:
-        return tuple(int(value) for value in values)
+        return tuple(values.astype(np.int64).tolist())
     # Names are one run of signed bytes, cut at the offsets.
-    run = bytes(value & 0xFF for value in values)
-    offsets = encoding["offsets"]
-    return tuple(run[start:end] for start, end in pairwise(offsets))
+    run = values.astype(np.int8).tobytes()
+    return tuple(run[start:end] for start, end in pairwise(encoding["offsets"].tolist()))

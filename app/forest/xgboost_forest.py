@@ -12,6 +12,7 @@ import xgboost
 
 from app.errors import ModelUnfit
 from app.forest.document import BoosterDocument, read_booster_document
+from app.forest.ubjson import UbjsonError, read_ubjson
 
 FloatMatrix = npt.NDArray[np.float32]
 
@@ -45,12 +46,13 @@ class XGBoostForest:
             If the file is not such a file, or XGBoost cannot read it.
         """
         _refuse_foreign_formats(path)
+        _refuse_cut_files(path)
         try:
             # XGBoost prints its messages on standard output, among the log's JSON lines. One thread, because a
             # row is not worth waking a second one, and threads that wait for a busy core cost many times the work.
             with xgboost.config_context(verbosity=0):
                 self._booster = xgboost.Booster({"nthread": 1}, model_file=os.fspath(path))
-            raw = bytes(self._booster.save_raw("json"))
+            raw = bytes(self._booster.save_raw("ubj"))
         # XGBoost quotes the bytes of a corrupt file, which are not always UTF-8.
         except (xgboost.core.XGBoostError, UnicodeDecodeError) as error:
             raise ModelUnfit(f"XGBoost cannot read {path.name}: {_first_line(error)}; is the file whole?") from None
@@ -125,6 +127,14 @@ def _refuse_foreign_formats(path: Path) -> None:
         )
     if path.suffix not in _SUFFIXES or head[:1] != b"{":
         raise ModelUnfit(f"{path.name} is not in XGBoost's own format (.ubj or .json); log the model again in it")
+
+
+def _refuse_cut_files(path: Path) -> None:
+    if path.suffix == ".ubj":
+        try:
+            read_ubjson(path.read_bytes())
+        except UbjsonError as error:
+            raise ModelUnfit(f"{path.name} is no whole booster: {error}; register the model version again") from None
 
 
 def _first_line(error: Exception) -> str:

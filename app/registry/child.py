@@ -32,9 +32,8 @@ def resolve(query: RegistryQuery, registry_uri: str) -> ModelVersion:
     """
     wanted = {"do": "resolve", "name": query.name, "alias": query.alias, "version": query.version}
     found = _ask(wanted, _RESOLVE_TIMEOUT_S, {"MLFLOW_TRACKING_URI": registry_uri, "MLFLOW_REGISTRY_URI": registry_uri})
-    version = str(found["version"])
-    source = f"models:/{query.name}/{version}"
-    return ModelVersion(query.name, version, query.alias, found["run_id"], source, is_immutable=True)
+    source = f"models:/{query.name}/{found['version']}"
+    return query.found(found["version"], found["status"], found["run_id"], source)
 
 
 def download(source: str, folder: Path, tracking_uri: str) -> None:

@@ -32,7 +32,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
                 found = client.get_model_version_by_alias(name, request["alias"])
             else:
                 found = client.get_model_version(name, request["version"])
-            return {"version": str(found.version), "run_id": found.run_id}
+            return {"version": str(found.version), "status": found.status, "run_id": found.run_id}
         _download(request["source"], Path(request["folder"]))
         return {}
     except MlflowException as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from app.errors import ModelError, ModelNotFound, RegistryUnreachable
+from app.errors import ModelError, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
 from app.registry.store import without_credentials
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 10.0  # to connect, and again for each wait for more of the answer
 
 
 def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
@@ -55,9 +55,7 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
             f"the MLflow server at {shown} does not answer as one ({type(error).__name__}); "
             "check MLFLOW_TRACKING_URI and that the server runs"
         ) from None
-    if status != "READY":
-        raise ModelNotFound(f"{query.name} version {version} is not ready in the registry: its status is {status}")
-    return ModelVersion(query.name, version, query.alias, run_id, f"models:/{query.name}/{version}", is_immutable=True)
+    return query.found(version, status, run_id, f"models:/{query.name}/{version}")
 
 
 def _basic() -> tuple[str, str] | None:
@@ -80,12 +78,9 @@ def _explain(status: int, answer: Any, query: RegistryQuery, server: str) -> Mod
     """What an error answer of MLflow's means for the query."""
     code, message = str(answer["error_code"]), str(answer["message"])
     if code == "RESOURCE_DOES_NOT_EXIST" and "Registered Model" in message:
-        return ModelNotFound(
-            f"the registry at {server} has no registered model {query.name!r}. "
-            "Train and register it (make train), or name another in TREESERVE_MODEL_URI"
-        )
+        return query.no_model(f"the registry at {server}")
     if code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-        return query.not_found()
+        return query.no_version()
     return RegistryUnreachable(
         f"the MLflow server at {server} answers {status} {code}: {message}; check MLFLOW_TRACKING_URI"
     )

@@ -60,10 +60,8 @@ def _read(store: sqlite3.Connection, query: RegistryQuery) -> ModelVersion:
     if row is None:
         models = [name for (name,) in store.execute("SELECT name FROM registered_models ORDER BY name")]
         if query.name not in models:
-            raise query.not_found(known_models=models)
+            raise query.no_model("the registry", known=models)
         aliases = store.execute("SELECT alias FROM registered_model_aliases WHERE name = :name ORDER BY alias", wanted)
-        raise query.not_found(known_aliases=[alias for (alias,) in aliases])
+        raise query.no_version(known_aliases=[alias for (alias,) in aliases])
     version, run_id, status, source = row
-    if status != "READY":
-        raise ModelNotFound(f"{query.name} version {version} is not ready in the registry: its status is {status}")
-    return ModelVersion(query.name, str(version), query.alias, run_id, str(source), is_immutable=True)
+    return query.found(str(version), status, run_id, str(source))

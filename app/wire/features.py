@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -149,6 +150,8 @@ def shorten(value: Any) -> str:
         return "an array"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and math.isinf(value):
+        return "a number beyond float64"  # such as 1e400, which is JSON and which Python reads as infinite
     text = value if isinstance(value, str) else repr(value)
     cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
     return repr(cut) if isinstance(value, str) else cut

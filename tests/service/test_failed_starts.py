@@ -122,10 +122,10 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
     "pickle": (replace_booster(pickle.dumps({"a": 1})), "is a pickle"),
     "old pickle": (replace_booster(pickle.dumps({"a": 1}, protocol=0)), "XGBoost's own format"),
     "empty booster": (replace_booster(b""), "XGBoost's own format"),
-    "garbage": (replace_booster(b"{garbage"), "XGBoost cannot read"),
+    "garbage": (replace_booster(b"{garbage"), "is no whole booster"),
     "empty object": (replace_booster(b"{}"), "XGBoost cannot read"),
-    "cut at the end": (truncate(0.99), "XGBoost cannot read"),
-    "cut in the middle": (truncate(0.5), "XGBoost cannot read"),
+    "cut at the end": (truncate(0.99), "is no whole booster: it ends early"),
+    "cut in the middle": (truncate(0.5), "is no whole booster: it ends early"),
     "changed booster": (
         lambda folder: (folder / "model.ubj").write_bytes((folder / "model.ubj").read_bytes() + b" "),
         "is not the file that card.json was written for",

@@ -42,7 +42,6 @@ def test_the_order_is_the_boosters_and_not_mlflows() -> None:
     """A column order in MLflow's signature that differs from the booster's changes no prediction."""
     built = build(CARRIER, HOUR, columns=[column("hour", "long"), column("carrier", "string")])
     assert [feature.name for feature in built.features] == ["carrier", "hour"]
-    assert built.positions == {"carrier": 0, "hour": 1}
     assert built.n_features == 2
 
 

@@ -161,19 +161,22 @@ def test_a_file_that_is_no_booster_is_refused(tmp_path: Path, name: str, content
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
 @pytest.mark.parametrize("kind", ["ubj", "json"])
 def test_a_cut_booster_is_refused(model: ModelFolderBuilder, tmp_path: Path, kind: str, share: float) -> None:
-    """A copy that ended early is told as such."""
+    """A copy that ended early is told as such, and never filled up with what happens to stand in memory."""
     raw = bytes(model.booster.save_raw(kind))
     (tmp_path / f"model.{kind}").write_bytes(raw[: int(len(raw) * share)])
-    with pytest.raises(ModelUnfit, match="is the file whole"):
+    with pytest.raises(
+        ModelUnfit, match="is no whole booster: it ends early" if kind == "ubj" else "is the file whole"
+    ):
         XGBoostForest(tmp_path / f"model.{kind}", stops_at_best_iteration=False)
 
 
-def test_xgboosts_message_need_not_be_text(model: ModelFolderBuilder, tmp_path: Path) -> None:
-    """It quotes the bytes of a corrupt file, which are not UTF-8, and is refused all the same."""
-    raw = bytes(model.booster.save_raw("ubj"))
-    (tmp_path / "model.ubj").write_bytes(raw.replace(b"gbtree", b"gb\x94ree"))
-    with pytest.raises(ModelUnfit, match="is the file whole"):
-        XGBoostForest(tmp_path / "model.ubj", stops_at_best_iteration=False)
+@pytest.mark.parametrize("kind", ["ubj", "json"])
+def test_a_booster_whose_text_is_no_text_is_refused(model: ModelFolderBuilder, tmp_path: Path, kind: str) -> None:
+    """XGBoost quotes the bytes of a corrupt file in its message, which is then no text either."""
+    raw = bytes(model.booster.save_raw(kind))
+    (tmp_path / f"model.{kind}").write_bytes(raw.replace(b"gbtree", b"gb\x94ree"))
+    with pytest.raises(ModelUnfit, match="not UTF-8" if kind == "ubj" else "is the file whole"):
+        XGBoostForest(tmp_path / f"model.{kind}", stops_at_best_iteration=False)
 
 
 @pytest.mark.parametrize("is_folder", [True, False])

@@ -25,11 +25,11 @@ plan = json.loads(os.environ["PLAN"])
 class MlflowClient:
     def get_model_version_by_alias(self, name, alias):
         act()
-        return SimpleNamespace(version="7", run_id=f"{name}@{alias}")
+        return SimpleNamespace(version="7", status=plan.get("status", "READY"), run_id=f"{name}@{alias}")
 
     def get_model_version(self, name, version):
         act()
-        return SimpleNamespace(version=int(version), run_id=None)
+        return SimpleNamespace(version=int(version), status="READY", run_id=None)
 
 def act():
     print("chatter of a library")
@@ -171,3 +171,10 @@ def test_a_child_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RegistryUnreachable, match="did not finish to resolve within"):
         child.resolve(BY_ALIAS, "file:///store")
     assert time.monotonic() - began < 20
+
+
+def test_a_version_that_is_not_ready_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are still being uploaded, whichever way the store is asked."""
+    plan(monkeypatch, status="PENDING_REGISTRATION")
+    with pytest.raises(ModelNotFound, match="flight-delay version 7 is not ready in the registry"):
+        child.resolve(BY_ALIAS, "file:///store")

@@ -179,6 +179,7 @@ def test_a_long_list_of_categories_is_cut_and_its_whole_is_named() -> None:
         ("a'b", '"a\'b"'),
         ("x" * 100, "'" + "x" * 64 + "…'"),
         (10**100, "1" + "0" * 63 + "…"),
+        (float("-inf"), "a number beyond float64"),
         ("\ud800\n", "'\\ud800\\n'"),
         (NotFinite("-Infinity"), "-Infinity"),
     ],
