@@ -20,7 +20,7 @@ from model.parameters import TrainingParameters
 from model.plots import Curve, plot_calibration, plot_importance, plot_roc
 from model.progress import Progress
 from model.provenance import library_versions, read_commit
-from model.registration import RegisteredVersion, Registry, RunRecord
+from model.registration import Experiment, RegisteredVersion, RunRecord
 from model.split import Split, split_by_time
 from model.tables import TIME_ZONE, DataSource, read_tables
 from model.training import FittedModel, check_device, fit_model
@@ -69,7 +69,7 @@ def train(
     # First of all, so that a missing device or server is told before the work and not after it.
     check_device(parameters.device)
     progress.say(f"importing MLflow, and opening {tracking_uri}")
-    registry = Registry(tracking_uri, MODEL_NAME)
+    experiment = Experiment(tracking_uri, MODEL_NAME)
     progress.say(f"reading flights, weather and planes of {source.name}")
     dataset = _read_dataset(source, progress)
     split = split_by_time(dataset, STOP_FROM, TEST_FROM)
@@ -110,7 +110,7 @@ def train(
     progress.say("logging the run, and registering the model version")
     with tempfile.TemporaryDirectory() as folder:
         package = pack_model(Path(folder), model, split, curves["fit"].predictions, DESCRIPTION, data, metrics, commit)
-        registered = registry.register(MODEL_NAME, record, package, CHAMPION if promote else None)
+        registered = experiment.register(MODEL_NAME, record, package, CHAMPION if promote else None)
     return TrainedVersion(registered, metrics)
 
 

@@ -7,24 +7,21 @@ artifact store, and only registered if it is the file that was measured.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from app.registry.store import sqlite_path
 from model.errors import RegistryUnusable
-from model.packaging import BOOSTER_FILE, ModelPackage
-from model.provenance import list_requirements
+from model.logged_model import check_stored, log_model
+from model.packaging import ModelPackage
 
 _SQLITE = "sqlite:///"
 
@@ -72,8 +69,8 @@ class RegisteredVersion:
     run_id: str
 
 
-class Registry:
-    """MLflow's tracking server or embedded store, with one experiment opened."""
+class Experiment:
+    """An experiment of a tracking server or of the embedded store."""
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         """
@@ -117,8 +114,8 @@ class Registry:
             with self._mlflow.start_run(experiment_id=self._experiment_id, tags=dict(record.tags)) as run:
                 run_id = str(run.info.run_id)
                 self._log_record(run_id, record)
-                model_id = self._log_model(run_id, package)
-                self._check_stored(model_id, package)
+                model_id = log_model(self._mlflow, run_id, package)
+                check_stored(self._mlflow, model_id, package)
             version = self._create_version(name, run_id, model_id)
             if alias is not None:
                 self._client.set_registered_model_alias(name, alias, version)
@@ -156,37 +153,6 @@ class Registry:
             self._client.log_batch(run_id, metrics=scores[first : first + most])
         for file, figure in record.figures.items():
             self._mlflow.log_figure(figure, file, save_kwargs={"dpi": 120})
-
-    def _log_model(self, run_id: str, package: ModelPackage) -> str:
-        from mlflow.models import Model
-
-        logged = Model.log(
-            artifact_path=None,
-            name="model",
-            run_id=run_id,
-            flavor=_xgboost_flavor(self._mlflow),
-            flavor_name="xgboost",
-            # MLflow would try the example with pyfunc, which cannot predict string categories.
-            validate_serving_input=False,
-            xgb_model=package.booster,
-            model_format=BOOSTER_FILE.removeprefix("model."),
-            signature=_declare_signature(package),
-            input_example=package.example,
-            pip_requirements=list_requirements(),  # MLflow's inference imports everything, and is slow
-            extra_files=[str(path) for path in package.extra_files],
-        )
-        return str(logged.model_id)
-
-    def _check_stored(self, model_id: str, package: ModelPackage) -> None:
-        """Read the booster back: what was measured must be what will be served, byte for byte."""
-        with tempfile.TemporaryDirectory() as folder:
-            stored = self._mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=folder)
-            digest = hashlib.sha256((Path(stored) / BOOSTER_FILE).read_bytes()).hexdigest()
-        if digest != package.booster_sha256:
-            raise RegistryUnusable(
-                f"the stored {BOOSTER_FILE} has the sha256 {digest[:12]}… and the card says "
-                f"{package.booster_sha256[:12]}…: the artifact store changed it, or XGBoost wrote it differently twice"
-            )
 
     def _create_version(self, name: str, run_id: str, model_id: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -245,22 +211,3 @@ def _sqlite_file(tracking_uri: str) -> Path:
 def _artifact_folder(tracking_uri: str, experiment: str) -> str:
     """Beside the database, which for the embedded store is `.mlflow/artifacts` of the project."""
     return str(_sqlite_file(tracking_uri).parent / "artifacts" / experiment)
-
-
-def _xgboost_flavor(mlflow: Any) -> SimpleNamespace:
-    """`mlflow.xgboost` without the option that `Model.log` reads and then hands on to XGBoost's `save_model`."""
-
-    def save_model(**options: Any) -> None:
-        del options["validate_serving_input"]
-        mlflow.xgboost.save_model(**options)
-
-    return SimpleNamespace(save_model=save_model)
-
-
-def _declare_signature(package: ModelPackage) -> Any:
-    """MLflow's signature, declared: inferred from a sample, a rare missing value would be an error in service."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    inputs = [ColSpec(column.type, column.name, required=column.required) for column in package.features]
-    return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))

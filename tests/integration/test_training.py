@@ -37,7 +37,7 @@ from model.flight_delay import train
 from model.packaging import ModelPackage
 from model.parameters import TrainingParameters
 from model.progress import Progress
-from model.registration import RegisteredVersion, Registry, RunRecord
+from model.registration import Experiment, RegisteredVersion, RunRecord
 from model.tables import find_data
 from tests.boosters import INPUTS, ModelFolderBuilder
 from tests.integration.mlflow_store import MlflowStore, load_mlflow
@@ -276,7 +276,7 @@ def test_a_moved_store_is_told(trained: Trained, tmp_path: Path, sample: Path) -
     """Its model versions point to where it was: what to do is said, and nothing is written."""
     shutil.copy(trained.uri.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
     with pytest.raises(RegistryUnusable, match="it was moved, and its old model versions point to") as caught:
-        Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", NAME)
+        Experiment(f"sqlite:///{tmp_path / 'mlflow.db'}", NAME)
     assert f"Move it back, or delete {tmp_path} and train again" in str(caught.value)
     assert not (tmp_path / "artifacts").exists()
 
@@ -286,7 +286,7 @@ def test_a_deleted_experiment_is_told(copied: str) -> None:
     client = load_mlflow().MlflowClient(tracking_uri=copied, registry_uri=copied)
     client.delete_experiment(client.get_experiment_by_name(NAME).experiment_id)
     with pytest.raises(RegistryUnusable, match="was deleted; restore it with `mlflow experiments restore -x 1`"):
-        Registry(copied, NAME)
+        Experiment(copied, NAME)
 
 
 def test_a_booster_that_the_store_changed_is_not_registered(
@@ -298,11 +298,11 @@ def test_a_booster_that_the_store_changed_is_not_registered(
     example = champion.table.dropna().head(1).astype({"carrier": str})
     columns = [FeatureColumn(each["name"], each["type"], each["required"], "") for each in INPUTS]
     package = ModelPackage(champion.booster, "0" * 64, columns, example, [card])
-    registry = Registry(copied, NAME)
+    experiment = Experiment(copied, NAME)
     with pytest.raises(
         RegistryUnusable, match=r"the stored model\.ubj has the sha256 .* and the card says 000000000000"
     ):
-        registry.register(NAME, RunRecord({}, {"test_auc": 0.7}, [0.7], {}, {}), package, "champion")
+        experiment.register(NAME, RunRecord({}, {"test_auc": 0.7}, [0.7], {}, {}), package, "champion")
     assert versions_in(copied) == {"1": "champion"}
     client = load_mlflow().MlflowClient(tracking_uri=copied, registry_uri=copied)
     experiment = client.get_experiment_by_name(NAME).experiment_id
