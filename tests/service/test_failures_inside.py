@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,16 @@ from tests.services import Service
 
 
 @pytest.fixture
-def service_log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def service_log(own_logging: None) -> Callable[[], list[dict[str, Any]]]:
     """What the service has written to its log; asking ends the log."""
     sink = io.StringIO()
-    root = logging.getLogger()
-    before = root.level, root.handlers[:]
-    root.handlers = []  # or they would be closed
     handler = configure_logging(sink)
 
     def lines() -> list[dict[str, Any]]:
         handler.close()
         return [json.loads(line) for line in sink.getvalue().splitlines()]
 
-    yield lines
-    logging.captureWarnings(False)
-    root.level, root.handlers = before
+    return lines
 
 
 def test_a_failure_of_our_own_is_500_without_a_trace_and_logged_with_one(

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give pytest its logging back afterwards, and start without any setting."""
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start without any of the developer's own."""
     for name in os.environ:
         if name.startswith((PREFIX, "MLFLOW_")):
             monkeypatch.delenv(name)
-    root = logging.getLogger()
-    before = root.level, root.handlers[:]
-    root.handlers = []  # or they would be closed
-    yield
-    logging.captureWarnings(False)
-    root.level, root.handlers = before
 
 
 def log_lines(text: str) -> list[dict[str, str]]:
@@ -82,7 +75,7 @@ def test_a_command_that_is_none_is_refused_with_the_usage(
     assert capsys.readouterr().err.startswith("usage: treeserve")
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("own_logging", "no_settings")
 def test_a_setting_that_cannot_be_used_ends_with_status_2(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +89,7 @@ def test_a_setting_that_cannot_be_used_ends_with_status_2(
     assert "TREESERVE_MAX_INSTANCES='none'" in line["message"]
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("own_logging", "no_settings")
 def test_a_variable_that_is_no_setting_is_told(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

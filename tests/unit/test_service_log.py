@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,17 +31,6 @@ class HeldSink(io.StringIO):
         if self.error is not None:
             raise self.error
         return super().write(text)
-
-
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Give pytest its logging back afterwards."""
-    root = logging.getLogger()
-    before = root.level, root.handlers[:]
-    root.handlers = []  # or they would be closed
-    yield
-    logging.captureWarnings(False)
-    root.level, root.handlers = before
 
 
 def lines(sink: io.StringIO) -> list[dict[str, Any]]:
