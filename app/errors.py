@@ -4,10 +4,12 @@ What can go wrong, and the HTTP status each failure is answered with.
 ServingError                500
 ├── InvalidRequest          422  the caller can mend it; `faults` says where
 │   ├── MalformedBody       400  not JSON at all
+│   ├── BodyTooSlow         408
 │   ├── BodyTooLarge        413
 │   ├── TooManyInstances    413
 │   └── UnsupportedMedia    415
 ├── ModelNotReady           503  retry later
+├── ServiceEnding           503  retry, which reaches another process
 └── PredictionNotFinite     500  the model answered NaN or infinity
 ModelError                       a model version that cannot be served; never reaches a caller
 ├── ModelUriInvalid              the setting does not name a model version
@@ -99,6 +101,14 @@ class MalformedBody(InvalidRequest):
     title = "The body is not JSON"
 
 
+class BodyTooSlow(InvalidRequest):
+    """The body did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "body_too_slow"
+    title = "The body did not arrive in time"
+
+
 class BodyTooLarge(InvalidRequest):
     """The body has more bytes than `TREESERVE_MAX_BODY_BYTES`."""
 
@@ -129,6 +139,14 @@ class ModelNotReady(ServingError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "not_ready"
     title = "No model is ready"
+
+
+class ServiceEnding(ServingError):
+    """The process has been told to end, and cannot wait for this request any longer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "ending"
+    title = "The service is ending"
 
 
 class PredictionNotFinite(ServingError):

@@ -26,9 +26,8 @@ class LineSink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._writing = (
-            threading.Lock()
-        )  # or a batch's lines, which are several writes to a pipe, would mix with others
+        # Or a batch's lines, which are several writes to a pipe, would mix with others.
+        self._writing = threading.Lock()
         self._at_line_start = True
 
     def write(self, lines: str, /) -> None:

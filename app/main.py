@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -73,7 +73,8 @@ def create_app(
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
         if payload_log.close() and sink not in (None, standard_output):
-            sink.close()
+            with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
+                sink.close()
 
     # Its documents are ours, below.
     app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
@@ -93,4 +94,9 @@ def create_app(
 def _payload_sink(place: str, standard_output: LineSink) -> LineSink | None:
     if place == "off":
         return None
-    return standard_output if place == "stdout" else open_file(Path(place))
+    if place == "stdout":
+        return standard_output
+    try:
+        return open_file(Path(place))
+    except OSError as error:
+        raise OSError(f"TREESERVE_PAYLOAD_LOG={place} cannot be written: {error.strerror}") from None

@@ -6,11 +6,21 @@ The collector registry is handed in: nothing is global, and a test reads its own
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 # 100 µs to 10 s, about three a decade: a single row answers in the first ones, a batch in the last.
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+
+class DropReason(StrEnum):
+    """Why a line of the payload log is lost."""
+
+    QUEUE_FULL = "queue_full"
+    WRITE_FAILED = "write_failed"
+    CLOSED = "closed"
 
 
 class Metrics:
@@ -69,6 +79,8 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        for reason in DropReason:
+            self.payload_dropped.labels(reason)  # 0 from the start: a rate needs a sample before the first loss
 
     def expose(self) -> bytes:
         """Prometheus's text format, version 0.0.4."""

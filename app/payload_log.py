@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.ecs import PREDICTION_DATASET, EcsFormatter
 from app.line_sink import Sink
-from app.metrics import Metrics
+from app.metrics import DropReason, Metrics
 from app.model_version import ModelVersion
 from app.signature import FeatureType, Signature
 
@@ -86,6 +86,7 @@ class PayloadLog:
         self._changed = threading.Condition()
         self._closing = False
         self._write_failed = False
+        self._lost = Counter(dict.fromkeys(DropReason, 0))
         self._writer = threading.Thread(target=self._write_until_closed, name="payload-log", daemon=True)
 
     def start(self) -> None:
@@ -100,14 +101,16 @@ class PayloadLog:
         n_lines = len(exchange.instances)
         with self._changed:
             if self._closing:
-                self._metrics.payload_dropped.labels("closed").inc(n_lines)
+                self._drop(n_lines, DropReason.CLOSED)
                 return
             # An exchange larger than the whole queue is taken when the queue is empty, or it never would be.
             if self._n_waiting_lines and (
                 self._n_waiting_lines + n_lines > self._max_waiting_lines
                 or self._n_waiting_bytes + exchange.n_bytes > MAX_WAITING_BYTES
             ):
-                self._metrics.payload_dropped.labels("queue_full").inc(n_lines)
+                if not self._lost[DropReason.QUEUE_FULL]:
+                    log.warning("the payload log's queue is full, for its disk or reader is too slow; lines are lost")
+                self._drop(n_lines, DropReason.QUEUE_FULL)
                 return
             self._waiting.append(exchange)
             self._n_waiting_lines += n_lines
@@ -130,11 +133,12 @@ class PayloadLog:
             self._changed.notify()
         self._writer.join(timeout_s)
         with self._changed:
-            if self._n_waiting_lines:
-                self._metrics.payload_dropped.labels("closed").inc(self._n_waiting_lines)
-                log.error("%d lines of the payload log were not written before the end", self._n_waiting_lines)
+            self._drop(self._n_waiting_lines, DropReason.CLOSED)
             self._waiting.clear()
             self._n_waiting_lines = self._n_waiting_bytes = 0
+        if n_lost := self._lost.total():
+            reasons = ", ".join(f"{reason} {n_lines}" for reason, n_lines in self._lost.items() if n_lines)
+            log.error("%d lines of the payload log have been lost since the start: %s", n_lost, reasons)
         return not self._writer.is_alive()
 
     def _write_until_closed(self) -> None:
@@ -154,13 +158,17 @@ class PayloadLog:
         try:
             self._sink.write("".join(self._lines(exchange)))
         except OSError as error:  # a full disk, a reader that is gone
-            self._metrics.payload_dropped.labels("write_failed").inc(n_lines)
+            self._drop(n_lines, DropReason.WRITE_FAILED)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
             self._write_failed = True
             return
         self._metrics.payload_written.inc(n_lines)
         self._write_failed = False
+
+    def _drop(self, n_lines: int, reason: DropReason) -> None:
+        self._lost[reason] += n_lines  # a reason is counted by one thread at a time: under the lock, or by the writer
+        self._metrics.payload_dropped.labels(reason).inc(n_lines)
 
     def _lines(self, exchange: Exchange) -> list[str]:
         version = exchange.version

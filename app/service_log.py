@@ -28,6 +28,7 @@ class QueuedHandler(logging.Handler):
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._n_refused = 0  # counted by those who log, and the next one by the writer
         self._n_unwritten = 0
+        self._n_told = 0
         self._is_closed = False
         self._writer = threading.Thread(target=self._write_until_closed, name="service-log", daemon=True)
         self._writer.start()
@@ -53,12 +54,17 @@ class QueuedHandler(logging.Handler):
         super().close()
 
     def _write_until_closed(self) -> None:
-        n_told = 0
-        while (line := self._waiting.get()) is not None:
-            if not self._write(line):
+        for line in iter(self._waiting.get, None):
+            if self._write(line):
+                self._tell_loss()
+            else:
                 self._n_unwritten += 1
-            elif n_told < (n_lost := self._n_refused + self._n_unwritten) and self._write(self.format(_loss(n_lost))):
-                n_told = n_lost
+        self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        n_lost = self._n_refused + self._n_unwritten
+        if n_lost > self._n_told and self._write(self.format(_loss(n_lost))):
+            self._n_told = n_lost
 
     def _write(self, line: str) -> bool:
         try:

@@ -59,8 +59,15 @@ class Settings(BaseModel):
     payload_log: str = Field(
         "stdout",
         min_length=1,
-        description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path.",
+        description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path, with a slash in it.",
     )
+
+    @field_validator("payload_log")
+    @classmethod
+    def _is_a_word_or_a_path(cls, value: str) -> str:
+        if value not in ("stdout", "off") and "/" not in value:
+            raise ValueError(f"neither `stdout` nor `off`; a file in the working directory is written `./{value}`")
+        return value
 
     @field_validator("port", mode="before")
     @classmethod

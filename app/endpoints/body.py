@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.message import Message as MimeMessage
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from app.errors import BodyTooLarge, UnsupportedMedia
+from app.errors import BodyTooLarge, BodyTooSlow, UnsupportedMedia
 
+# A body that stalls holds memory and a connection. Apache's rule: so long for nothing, and more for all that arrives.
+_PATIENCE_S = 20.0
+_BYTES_PER_S = 500
 # Python's parser takes time with the square of the number of parameters.
 _MAX_MEDIA_CHARACTERS = 256
 
@@ -22,6 +26,8 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
     ------
     UnsupportedMedia
         If it is declared to be something else.
+    BodyTooSlow
+        If it stalls.
     BodyTooLarge
         If it is declared, or turns out, to have more than `max_bytes`; the rest is not read.
     starlette.requests.ClientDisconnect
@@ -32,6 +38,16 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
+    try:
+        async with asyncio.timeout(_PATIENCE_S) as patience:
+            return await _read(receive, max_bytes, patience)
+    except TimeoutError:
+        raise BodyTooSlow(
+            f"The body has not arrived within {_PATIENCE_S:.0f} s and a second more for every {_BYTES_PER_S} bytes."
+        ) from None
+
+
+async def _read(receive: Receive, max_bytes: int, patience: asyncio.Timeout) -> bytes:
     chunks: list[bytes] = []
     n_bytes = 0
     while True:
@@ -45,6 +61,9 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+        ends_at = patience.when()
+        assert ends_at is not None
+        patience.reschedule(ends_at + len(chunk) / _BYTES_PER_S)
 
 
 def _check_media(headers: Headers) -> None:

@@ -6,17 +6,17 @@ The outermost ASGI layer of ours, so that nothing inside can forget it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.endpoints.problem import problem_response
+from app.endpoints.problem import answer_serving_error
 from app.endpoints.request_context import open_request_context
-from app.errors import ServingError
+from app.errors import ServiceEnding, ServingError
 from app.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         context = open_request_context(scope)
+        if scope["method"] == "HEAD":
+            # As GET, to all that comes after; the server, which has the scope as it was, leaves the body away.
+            scope = {**scope, "method": "GET"}
         status = 0
         is_body_read = not _has_body(scope)
 
@@ -61,23 +64,23 @@ class RequestMiddleware:
                     headers["Connection"] = "close"
             await send(message)
 
+        async def answer(failure: ServingError) -> None:
+            response = await answer_serving_error(Request(scope), failure)
+            await response(scope, receive, send_with_id)
+
         self._metrics.requests_in_flight.inc()
         try:
             await self._app(scope, receive_noting_the_end, send_with_id)
         except ClientDisconnect:
             status = _CLIENT_CLOSED_REQUEST
+        except asyncio.CancelledError:  # the server's time to end is over, and this is the last that it lets run
+            if not status:
+                await answer(ServiceEnding("The service has to end now and cannot finish this request; send it again."))
         except Exception:
             log.exception("a request failed", extra={"ecs": {"http.request.id": context.request_id}})
             if status:
                 raise  # part of an answer is out already: only closing the connection tells the caller
-            answer = problem_response(
-                Request(scope),
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                ServingError.code,
-                ServingError.title,
-                "It is not the request's fault; the log has this request id with the reason.",
-            )
-            await answer(scope, receive, send_with_id)
+            await answer(ServingError("It is not the request's fault; the log has this request id with the reason."))
         finally:
             self._metrics.requests_in_flight.dec()
             route = getattr(scope.get("route"), "path", _OTHER_ROUTE)

@@ -108,7 +108,9 @@ def model_router(rollout: Rollout, settings: Settings) -> APIRouter:
     """The route of ``GET /model``."""
     router = APIRouter(tags=["model"])
 
-    @router.get("/model", summary="What serves, and a body to try it with")
+    @router.get(
+        "/model", summary="What serves, and a body to try it with", responses={503: {"description": "No model serves."}}
+    )
     def get_model() -> ModelInfo:
         return describe_model(rollout.current, settings)
 

@@ -8,6 +8,7 @@ read by the wire codec, and a test holds the two together.
 from __future__ import annotations
 
 import json
+import threading
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
@@ -17,7 +18,15 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from app import __version__
-from app.errors import BodyTooLarge, InvalidRequest, MalformedBody, ModelNotReady, ServingError, UnsupportedMedia
+from app.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidRequest,
+    MalformedBody,
+    ModelNotReady,
+    ServingError,
+    UnsupportedMedia,
+)
 from app.predictor import Predictor
 from app.rollout import Rollout
 from app.settings import Settings
@@ -26,7 +35,7 @@ from app.wire.features import FLOAT32_MAX
 
 _REF = "#/components/schemas/{model}"
 _REFUSALS: tuple[type[ServingError], ...] = (
-    MalformedBody, BodyTooLarge, UnsupportedMedia, InvalidRequest, ServingError, ModelNotReady,
+    MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMedia, InvalidRequest, ServingError, ModelNotReady,
 )  # fmt: skip
 
 
@@ -133,16 +142,19 @@ class _NoParameters(BaseModel):
 
 def add_openapi(app: FastAPI, rollout: Rollout, settings: Settings) -> None:
     """Serve ``/openapi.json`` of the model that serves; built once a model version."""
+    building = threading.Lock()
     built: tuple[Predictor | None, bytes] | None = None
 
     # In a thread, for it takes a second where a model has thousands of features.
     @app.get("/openapi.json", include_in_schema=False)
     def get_document() -> Response:
         nonlocal built
-        predictor = rollout.predictor
-        if built is None or built[0] is not predictor:
-            built = (predictor, json.dumps(_build(app, predictor, settings)).encode())
-        return Response(built[1], media_type="application/json")
+        with building:
+            predictor = rollout.predictor
+            if built is None or built[0] is not predictor:
+                built = (predictor, json.dumps(_build(app, predictor, settings)).encode())
+            document = built[1]
+        return Response(document, media_type="application/json")
 
 
 def _build(app: FastAPI, predictor: Predictor | None, settings: Settings) -> dict[str, Any]:

@@ -141,6 +141,13 @@ def test_another_method_is_405_with_those_allowed(
     assert allowed <= set(response.headers["allow"].split(", ")) <= allowed | {"HEAD"}
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/model", "/docs", "/openapi.json"])
+def test_head_is_answered_as_get(client: TestClient, path: str) -> None:
+    """Load balancers probe with it; the web server leaves the body away."""
+    got, asked = client.get(path), client.head(path)
+    assert (asked.status_code, asked.headers["content-type"]) == (200, got.headers["content-type"])
+
+
 @pytest.mark.parametrize(
     "path", ["/nothing", "/predict/", "/Predict", "/docs/assets/none.js", "/docs/assets/../main.py"]
 )

@@ -58,21 +58,25 @@ def accepts(document: dict[str, Any], body: Any) -> bool:
 
 
 def test_others_are_answered_while_it_is_built(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model of thousands of features takes a second to describe, which must cost no probe its answer."""
+    """A model of thousands of features takes a second to describe, once; which must cost no probe its answer."""
     began, gate = threading.Event(), threading.Event()
+    n_builds = 0
 
     def build(*_: object) -> dict[str, str]:
+        nonlocal n_builds
+        n_builds += 1
         began.set()
         assert gate.wait(20)
         return {"openapi": "built"}
 
     monkeypatch.setattr(openapi, "_build", build)
-    with ThreadPoolExecutor(1) as other:
-        asked = other.submit(client.get, "/openapi.json")
+    with ThreadPoolExecutor(4) as others:
+        asked = [others.submit(client.get, "/openapi.json") for _ in range(4)]
         assert began.wait(20)
         assert client.get("/livez").status_code == 200
         gate.set()
-        assert asked.result(20).json() == {"openapi": "built"}
+        assert [one.result(20).json() for one in asked] == [{"openapi": "built"}] * 4
+    assert n_builds == 1
 
 
 def test_it_is_valid_openapi_with_and_without_a_model(client: TestClient, serve: Serve, tmp_path: Path) -> None:
@@ -100,7 +104,8 @@ def test_every_route_is_described(client: TestClient) -> None:
     """What a caller or an operator may use is in the document, each answer with its statuses."""
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/predict", "/model", "/livez", "/readyz", "/metrics"}
-    assert set(paths["/predict"]["post"]["responses"]) == {"200", "400", "413", "415", "422", "500", "503"}
+    assert set(paths["/predict"]["post"]["responses"]) == {"200", "400", "408", "413", "415", "422", "500", "503"}
+    assert set(paths["/model"]["get"]["responses"]) == {"200", "503"}
 
 
 def test_it_shows_the_features_with_types_and_categories(client: TestClient) -> None:

@@ -6,8 +6,10 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,14 @@ from app import __version__, cli
 from app.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_interrupt() -> Iterator[None]:
+    """The command line handles the signal in its own way; pytest needs its own back."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture
@@ -108,7 +118,7 @@ def test_a_payload_log_that_cannot_be_opened_ends_with_status_1(tmp_path: Path) 
     ended = run("serve", TREESERVE_PAYLOAD_LOG=str(tmp_path / "no" / "log"), TREESERVE_PORT="0")
     assert (ended.returncode, ended.stderr) == (1, "")
     [line] = log_lines(ended.stdout)
-    assert re.fullmatch(r"cannot start: \[Errno 2\] No such file or directory: '.*/no/log'", line["message"])
+    assert re.fullmatch(r"cannot start: TREESERVE_PAYLOAD_LOG=.*/no/log cannot .*: No such file.*", line["message"])
 
 
 def test_a_model_that_cannot_serve_ends_with_status_1(tmp_path: Path) -> None:
@@ -117,6 +127,16 @@ def test_a_model_that_cannot_serve_ends_with_status_1(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, "")
     [line] = [line for line in log_lines(ended.stdout) if line["log.level"] == "critical"]
     assert line["message"].startswith(f"no model serves: {tmp_path} is not a folder with an MLmodel file")
+
+
+def test_an_interrupt_while_it_is_being_imported_leaves_no_traceback() -> None:
+    """Somebody who changes their mind at once sees nothing but the prompt."""
+    code = (
+        "import os, signal; from app import cli;"
+        "cli._serve = lambda: os.kill(os.getpid(), signal.SIGINT); cli.main(['serve'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_settings_are_checked_before_anything_slow_is_imported() -> None:

@@ -47,8 +47,8 @@ def test_what_is_exposed_is_prometheus_text_with_every_reason() -> None:
     metrics.request_duration.labels("/predict").observe(0.003)
     families = {family.name: family for family in text_string_to_metric_families(metrics.expose().decode())}
     assert all(family.documentation.endswith(".") or "_created" in name for name, family in families.items())
-    samples = {sample.name: sample.value for sample in families["treeserve_payload_dropped"].samples}
-    assert samples["treeserve_payload_dropped_total"] == 2
+    dropped = {s.labels["reason"]: s.value for s in families["treeserve_payload_dropped"].samples if "_total" in s.name}
+    assert dropped == {"queue_full": 2, "write_failed": 0, "closed": 0}
     buckets = {
         sample.labels["le"]: sample.value
         for sample in families["treeserve_request_duration_seconds"].samples

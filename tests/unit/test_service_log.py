@@ -14,6 +14,7 @@ import pytest
 
 from app import service_log
 from app.service_log import QueuedHandler, configure_logging
+from tests.services import wait
 
 
 class HeldSink(io.StringIO):
@@ -113,6 +114,21 @@ def test_what_a_full_disk_refused_is_said_when_there_is_room() -> None:
     log(handler, "c", "d")
     handler.close()
     assert [line["message"].partition(" of ")[0] for line in lines(sink)] == ["c", "2 lines", "d"]
+
+
+def test_what_was_lost_last_is_said_at_the_end() -> None:
+    """There may be no next event to say it behind."""
+    sink = HeldSink()
+    sink.error = OSError(28, "No space left on device")
+    sink.gate.set()
+    handler = QueuedHandler(sink)
+    log(handler, "a")
+    for _ in wait():
+        if handler._n_unwritten:
+            break
+    sink.error = None
+    handler.close()
+    assert [line["message"].partition(" of ")[0] for line in lines(sink)] == ["1 lines"]
 
 
 def test_a_sink_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

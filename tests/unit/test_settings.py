@@ -73,6 +73,18 @@ def test_every_wrong_setting_has_its_line() -> None:
     assert [line.partition("=")[0] for line in lines] == ["TREESERVE_PORT", "TREESERVE_MAX_INSTANCES"]
 
 
+@pytest.mark.parametrize("place", ["/log/payload.log", "./payload", "stdout", "off"])
+def test_the_payload_log_is_a_word_or_a_path(place: str) -> None:
+    """A file is named with a slash."""
+    assert Settings.from_environment({"TREESERVE_PAYLOAD_LOG": place}).payload_log == place
+
+
+@pytest.mark.parametrize("place", ["sdtout", "payload.log", "OFF"])
+def test_a_misspelt_payload_log_makes_no_file(place: str) -> None:
+    """Lines in a file called `sdtout` would be missed only when they are needed."""
+    assert f"is written `./{place}`" in refusal(PAYLOAD_LOG=place)
+
+
 def test_a_kubernetes_service_link_is_recognised() -> None:
     """A Service called `treeserve` makes Kubernetes set the port to an address, and the text says how to stop it."""
     text = refusal(PORT="tcp://10.0.0.1:8080")

@@ -1,0 +1,138 @@
+"""The web server over a real socket: what a client offers or breaks in HTTP itself."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from app.http_server import listen, make_server
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with what was asked: path, headers and body."""
+    assert scope["type"] == "http"
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message["body"], message["more_body"]
+    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+    answer = json.dumps([scope["method"], scope["path"], scope["query_string"].decode(), headers, body.decode()])
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer.encode()))]}
+    )
+    await send({"type": "http.response.body", "body": answer.encode()})
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    """Where the server listens, around an app that answers with the request."""
+    app = FastAPI(openapi_url=None)
+    app.mount("/", echo)
+    listener = listen("127.0.0.1", 0)
+    server = make_server(app)
+    running = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    running.start()
+    yield listener.getsockname()
+    server.should_exit = True
+    running.join(20)
+    assert not running.is_alive()
+
+
+def talk(address: tuple[str, int], *pieces: bytes) -> list[tuple[int, bytes]]:
+    """Send pieces one by one; status and body of every answer until the server closes."""
+    with socket.create_connection(address, timeout=20) as caller:
+        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            caller.sendall(piece)
+        received = b"".join(iter(lambda: caller.recv(65_536), b""))
+    answers = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        (length,) = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")]
+        answers.append((int(head.split()[1]), rest[:length]))
+        received = rest[length:]
+    return answers
+
+
+def request(body: bytes, *headers: bytes, path: bytes = b"/predict?a=%201") -> bytes:
+    """A POST with a Content-Length."""
+    lines = [b"POST " + path + b" HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body)]
+    return b"\r\n".join(lines) + b"\r\n" + b"".join(headers) + b"\r\n" + body
+
+
+LAST = request(b"last", b"Connection: close\r\n")
+
+
+@pytest.mark.parametrize("n_bytes", [None, 1, 7, 100])
+def test_an_offer_of_another_protocol_is_ignored_and_the_body_read(
+    address: tuple[str, int], n_bytes: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Java's own client offers h2c with its first request; it is answered as one without an offer, in any pieces."""
+    sent = request(b'{"instances": []}', OFFER, b"X-Own: 1\r\n") + LAST
+    pieces = [sent] if n_bytes is None else [sent[at : at + n_bytes] for at in range(0, len(sent), n_bytes)]
+    (status, answer), (last_status, last_answer) = talk(address, *pieces)
+    method, path, query, headers, body = json.loads(answer)
+    assert (status, method, path, query, body) == (200, "POST", "/predict", "a=%201", '{"instances": []}')
+    assert headers["x-own"] == "1"
+    assert "upgrade" not in headers
+    assert (last_status, json.loads(last_answer)[-1]) == (200, "last")
+    assert caplog.text == ""
+
+
+def test_an_offer_with_a_chunked_body_or_none_is_ignored_too(address: tuple[str, int]) -> None:
+    """However the body comes, it is the request's."""
+    chunked = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + OFFER + b"\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    )
+    without = b"GET /model HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\n"
+    answers = [json.loads(answer) for _, answer in talk(address, chunked, without, LAST)]
+    assert [(answer[0], answer[-1]) for answer in answers] == [("POST", "abc"), ("GET", ""), ("POST", "last")]
+
+
+def test_an_offer_to_close_is_not_lost_beside_it(address: tuple[str, int]) -> None:
+    """The other options of the Connection header stay."""
+    sent = request(b"x", b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n")
+    ((status, _),) = talk(address, sent)
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"no HTTP at all\r\n\r\n",
+        b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" + OFFER + b"\r\n0\r\n\r\n",
+        request(b"x", OFFER) + b"\0",
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_connection_closed(
+    address: tuple[str, int], sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the protocol says, in plain text, for no request of ours has begun."""
+    assert talk(address, sent)[-1] == (400, b"Invalid HTTP request received.")
+    assert "Traceback" not in caplog.text
+
+
+def test_an_address_that_cannot_be_had_is_named_with_what_to_set(address: tuple[str, int]) -> None:
+    """Whether it is taken or nobody's."""
+    for host, port in [address, ("no.such.host.invalid", 80)]:
+        with pytest.raises(OSError, match=rf"nothing can listen on {host} port {port} \(.*TREESERVE_HOST"):
+            listen(host, port)
+
+
+def test_all_addresses_means_both_families() -> None:
+    """`::` is how a pod listens where its cluster has IPv6, and its probes may come over either."""
+    try:
+        listener = listen("::", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=20):
+        pass
