@@ -59,7 +59,8 @@ class Settings(BaseModel):
     payload_log: str = Field(
         "stdout",
         min_length=1,
-        description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path, with a slash in it.",
+        description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path, "
+        "with a slash in it.",
     )
 
     @field_validator("payload_log")
