@@ -55,9 +55,11 @@ def test_lines_of_several_threads_do_not_mix_on_a_pipe(pipe: tuple[BinaryIO, Lin
     with ThreadPoolExecutor(5) as threads:
         writers = [threads.submit(write, letter) for letter in "abcd"]
         reading = threads.submit(reader.read)
-        for writer in writers:
-            writer.result(timeout=60)
-        sink.close()
+        try:
+            for writer in writers:
+                writer.result(timeout=60)
+        finally:
+            sink.close()  # or the reader would wait for ever behind a writer that failed
         text = reading.result(timeout=60).decode()
     assert {(len(line), len(set(line))) for line in text.splitlines()} == {(10_000, 1)}
     assert text.count("\n") == 4 * 20 * 20
