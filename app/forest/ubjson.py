@@ -85,6 +85,8 @@ class _Reader:
         read: dict[str, Any] = {}
         while self._raw[self.at : self.at + 1] != b"}":
             name = self._read_text()
+            if name in read:
+                raise UbjsonError(f"the name before byte {self.at} stands in its object twice: {name[:80]!r}")
             read[name] = self.read_value(self.take_byte(), depth)
         self.at += 1
         return read
@@ -96,9 +98,10 @@ class _Reader:
             kind = self.take_byte()
             if kind not in _NUMBERS:
                 raise UbjsonError(f"byte {self.at - 1} is no type of numbers: {bytes([kind])!r}")
-        if self._raw[self.at : self.at + 1] != b"#":
+        if kind is None and self._raw[self.at : self.at + 1] != b"#":
             return self._read_until_closed(depth)
-        self.at += 1
+        if self.take_byte() != ord("#"):
+            raise UbjsonError(f"the array with a type at byte {self.at - 1} has no count")
         n_items = self._read_length()
         if kind is None:
             return [self.read_value(self.take_byte(), depth) for _ in range(n_items)]

@@ -92,6 +92,9 @@ def test_an_array_of_one_type_has_the_machines_byte_order() -> None:
         (b"T ", "1 bytes follow its end"),
         (b"N", "byte 0 is no value: b'N'"),
         (b"[$Z#" + long(2**40), "no type of numbers"),
+        (b"[$i", "ends early"),
+        (b"[$ii\x01]", "with a type at byte 3 has no count"),
+        (b"{i\x01aTi\x01aF}", "stands in its object twice: 'a'"),
         (b"S" + long(-1), "negative"),
         (b"Sd" + bytes(4), "no length"),
         (b"SU\x01\xff", "not UTF-8"),
@@ -104,6 +107,11 @@ def test_what_is_not_whole_is_refused(raw: bytes, told: str) -> None:
     """No length is believed before its bytes are there, and no depth before it is reached."""
     with pytest.raises(UbjsonError, match=told):
         read_ubjson(raw)
+
+
+def test_a_name_may_stand_in_one_object_and_in_another() -> None:
+    """As in every tree of a forest."""
+    assert read_ubjson(b"{i\x01a{i\x01aT}i\x01b{i\x01aF}}") == {"a": {"a": True}, "b": {"a": False}}
 
 
 def test_every_shorter_booster_is_refused(model: ModelFolderBuilder) -> None:
