@@ -15,6 +15,7 @@ ModelError                       a model version that cannot be served; never re
 ├── ModelUriInvalid              the setting does not name a model version
 ├── ModelNotFound                the registry has no such model, version or alias
 ├── RegistryUnreachable          nobody answered
+├── CacheUnwritable              its files could not be kept on this machine
 └── ModelUnfit                   found, but it must not serve
 """
 
@@ -170,6 +171,10 @@ class ModelNotFound(ModelError):
 
 class RegistryUnreachable(ModelError):
     """The registry or the artifact store does not answer, or answers garbage."""
+
+
+class CacheUnwritable(ModelError):
+    """The model version's files could not be kept in the cache folder: its disk is full, or it may not be written."""
 
 
 class ModelUnfit(ModelError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from app.errors import ModelNotFound, RegistryUnreachable
+from app.errors import CacheUnwritable, ModelNotFound
 from app.model_version import ModelVersion
 from app.registry import child
 from app.registry.cache import ModelCache
@@ -64,7 +64,9 @@ class MlflowRegistry:
         ModelNotFound
             If its files are gone.
         RegistryUnreachable
-            If they cannot be downloaded, or the cache folder cannot be written.
+            If they cannot be downloaded.
+        CacheUnwritable
+            If the cache folder is full or cannot be written.
         """
         source = _local_folder(version.source)
         if source is not None and not version.is_immutable:
@@ -77,7 +79,7 @@ class MlflowRegistry:
         except OSError as error:
             # copytree tells all that went wrong, each with source, target and reason.
             reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
-            raise RegistryUnreachable(
+            raise CacheUnwritable(
                 f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {reason}; make room there, "
                 "or name another folder"
             ) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ModelNotFound, ModelUnfit, RegistryUnreachable
+from app.errors import CacheUnwritable, ModelNotFound, ModelUnfit
 from app.mlmodel import read_model_folder
 from app.model_version import ModelVersion
 from app.registry import child
@@ -163,7 +163,7 @@ def test_a_link_out_of_the_store_is_not_followed(registry: MlflowRegistry, versi
 @pytest.mark.parametrize("cache_dir", ["/dev/full", "/proc/treeserve"])
 def test_a_cache_folder_that_cannot_be_written_is_told(version: ModelVersion, cache_dir: str) -> None:
     """With the setting, the place and the reason."""
-    with pytest.raises(RegistryUnreachable, match=rf"TREESERVE_CACHE_DIR: \[Errno \d+\] .*'{cache_dir}.*make room"):
+    with pytest.raises(CacheUnwritable, match=rf"TREESERVE_CACHE_DIR: \[Errno \d+\] .*'{cache_dir}.*make room"):
         MlflowRegistry("x", Path(cache_dir)).fetch(version)
 
 
@@ -172,7 +172,7 @@ def test_a_full_disk_is_told(registry: MlflowRegistry, version: ModelVersion, tm
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # no file may grow beyond it
-        with pytest.raises(RegistryUnreachable, match=r"TREESERVE_CACHE_DIR: \[Errno 27\] File too large") as caught:
+        with pytest.raises(CacheUnwritable, match=r"TREESERVE_CACHE_DIR: \[Errno 27\] File too large") as caught:
             registry.fetch(version)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
