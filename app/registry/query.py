@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.errors import ModelNotFound
 from app.model_version import ModelVersion
+
+_MOST_SHOWN = 10  # of what a registry has
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,13 @@ class RegistryQuery:
     alias: str | None
     version: str | None
 
-    def no_model(self, registry: str, known: list[str] | None = None) -> ModelNotFound:
+    @property
+    def filter(self) -> str:
+        """The model's versions, in the language in which MLflow searches them."""
+        quote = '"' if "'" in self.name else "'"
+        return f"name = {quote}{self.name}{quote}"
+
+    def no_model(self, registry: str, known: Sequence[str] | None = None) -> ModelNotFound:
         """
         The error to raise where the registered model itself is not there.
 
@@ -24,23 +33,32 @@ class RegistryQuery:
         ----------
         registry : str
             Who was asked: the wrong registry is as likely as the wrong name.
-        known : list of str or None
+        known : sequence of str or None
             The registered models that are there, if that is known.
         """
-        has = f"; it has {', '.join(map(repr, known))}" if known else "; it is empty" if known is not None else ""
+        has = "" if known is None else f"; it has {_list(map(repr, known))}" if known else "; it is empty"
         return ModelNotFound(
             f"{registry} has no registered model {self.name!r}{has}. "
             "Train and register it (make train), or name another in TREESERVE_MODEL_URI"
         )
 
-    def no_version(self, known_aliases: list[str] | None = None) -> ModelNotFound:
-        """The error to raise where the model is there, and not the version or alias of it."""
-        what = f"alias {self.alias!r}" if self.alias else f"version {self.version}"
-        has = f" (its aliases: {', '.join(map(repr, known_aliases)) or 'none'})" if known_aliases is not None else ""
-        return ModelNotFound(
-            f"registered model {self.name!r} has no {what}{has}. "
-            "Set the alias in MLflow, or name another version in TREESERVE_MODEL_URI"
-        )
+    def no_version(self, known: Sequence[str] | None = None) -> ModelNotFound:
+        """
+        The error to raise where the model is there, and not the version or alias of it.
+
+        Parameters
+        ----------
+        known : sequence of str or None
+            The model's aliases if an alias was asked for, else its versions, the newest first; None if not known.
+        """
+        if self.alias:
+            what, has = f"alias {self.alias!r}", f"aliases: {_list(map(repr, known or ()))}"
+            remedy = "Set the alias in MLflow, or name another version in TREESERVE_MODEL_URI"
+        else:
+            what, has = f"version {self.version}", f"versions: {_list(known or ())}"
+            remedy = "Name another in TREESERVE_MODEL_URI"
+        shown = "" if known is None else f" (its {has})"
+        return ModelNotFound(f"registered model {self.name!r} has no {what}{shown}. {remedy}")
 
     def found(self, version: str, status: str, run_id: str | None, source: str) -> ModelVersion:
         """
@@ -65,3 +83,8 @@ class RegistryQuery:
                 "upload to end, or name another version in TREESERVE_MODEL_URI"
             )
         return ModelVersion(self.name, version, self.alias, run_id, source, is_immutable=True)
+
+
+def _list(known: Iterable[str]) -> str:
+    names = list(known)
+    return ", ".join(names[:_MOST_SHOWN]) + (", …" if len(names) > _MOST_SHOWN else "") or "none"

@@ -1,16 +1,16 @@
-"""One bounded HTTP GET to MLflow's REST API, with the credentials that MLflow itself would use."""
+"""A question to an MLflow server, answered within a bounded time: by one GET of its REST API where all is well."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+import threading
+from concurrent.futures import Future
 
-from app.errors import ModelError, RegistryUnreachable
+from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
-from app.registry.store import without_credentials
+from app.registry.server import MlflowServer
 
-_TIMEOUT_S = 10.0  # to connect, and again for each wait for more of the answer
+_TIMEOUT_S = 20.0  # for everything, from the look-up of the host to the last byte
 
 
 def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
@@ -24,63 +24,54 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
     RegistryUnreachable
         If it does not answer in time, refuses us, or answers something else.
     """
-    import requests  # here, because a local store needs no HTTP client at start-up
+    server = MlflowServer(tracking_uri)
+    answer: Future[ModelVersion] = Future()
 
-    shown = without_credentials(tracking_uri)
-    if query.alias:
-        path, wanted = "registered-models/alias", {"name": query.name, "alias": query.alias}
-    else:
-        path, wanted = "model-versions/get", {"name": query.name, "version": str(query.version)}
+    def ask() -> None:
+        try:
+            answer.set_result(_ask(query, server))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # requests bounds each wait, and not their sum: a server may send a byte a second. A daemon, so that it holds up
+    # no exit then.
+    threading.Thread(target=ask, name="registry", daemon=True).start()
     try:
-        response = requests.get(
-            f"{tracking_uri.rstrip('/')}/api/2.0/mlflow/{path}",
-            params=wanted,
-            headers=_bearer(),
-            auth=_basic(),
-            verify=_verify(),
-            timeout=_TIMEOUT_S,
-        )
-        if response.status_code in (401, 403):  # which MLflow says in plain text, and a proxy in HTML
-            raise RegistryUnreachable(
-                f"the MLflow server at {shown} refuses us ({response.status_code}); check "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            )
-        answer = response.json()
-        if not response.ok:
-            raise _explain(response.status_code, answer, query, shown)
-        found = answer["model_version"]
-        version, status, run_id = str(found["version"]), found.get("status", "READY"), found.get("run_id") or None
-    except (requests.RequestException, KeyError, TypeError, AttributeError) as error:
+        return answer.result(_TIMEOUT_S)
+    except TimeoutError:
         raise RegistryUnreachable(
-            f"the MLflow server at {shown} does not answer as one ({type(error).__name__}); "
+            f"the MLflow server at {server.name} does not answer within {_TIMEOUT_S:g} s; "
             "check MLFLOW_TRACKING_URI and that the server runs"
         ) from None
+
+
+def _ask(query: RegistryQuery, server: MlflowServer) -> ModelVersion:
+    if query.alias:
+        answer = server.find("registered-models/alias", name=query.name, alias=query.alias)
+    else:
+        answer = server.find("model-versions/get", name=query.name, version=str(query.version))
+    if answer is None:
+        raise _explain_absence(query, server)
+    try:
+        found = answer["model_version"]
+        version, status, run_id = str(found["version"]), found.get("status", "READY"), found.get("run_id") or None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RegistryUnreachable(server.say_foreign(type(error).__name__)) from None
     return query.found(version, status, run_id, f"models:/{query.name}/{version}")
 
 
-def _basic() -> tuple[str, str] | None:
-    username, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
-    return (username, password) if username and password else None
-
-
-def _bearer() -> dict[str, str]:
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _verify() -> bool | str:
-    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
-        return False
-    return os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True
-
-
-def _explain(status: int, answer: Any, query: RegistryQuery, server: str) -> ModelError:
-    """What an error answer of MLflow's means for the query."""
-    code, message = str(answer["error_code"]), str(answer["message"])
-    if code == "RESOURCE_DOES_NOT_EXIST" and "Registered Model" in message:
-        return query.no_model(f"the registry at {server}")
-    if code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-        return query.no_version()
-    return RegistryUnreachable(
-        f"the MLflow server at {server} answers {status} {code}: {message}; check MLFLOW_TRACKING_URI"
-    )
+def _explain_absence(query: RegistryQuery, server: MlflowServer) -> ModelNotFound:
+    """What is not there, the model or the version of it, and what is there instead."""
+    try:
+        model = server.find("registered-models/get", name=query.name)
+        if model is None:
+            return query.no_model(f"the registry at {server.name}")
+        if query.alias:
+            known = sorted(str(alias["alias"]) for alias in model["registered_model"].get("aliases", ()))
+        else:
+            newest = {"filter": query.filter, "order_by": "version_number DESC", "max_results": "20"}
+            found = server.find("model-versions/search", **newest) or {}
+            known = [str(version["version"]) for version in found.get("model_versions", ())]
+    except (RegistryUnreachable, KeyError, TypeError, AttributeError):
+        return query.no_version()  # which it has said; that it does not say more is no reason to say less
+    return query.no_version(known)

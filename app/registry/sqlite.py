@@ -28,6 +28,10 @@ SELECT v.version, v.run_id, v.status, COALESCE(v.storage_location, v.source)
 FROM model_versions v JOIN registered_model_aliases a ON a.name = v.name AND a.version = v.version
 WHERE a.name = :name AND a.alias = :alias
 """
+_VERSIONS = """
+SELECT version FROM model_versions WHERE name = :name AND current_stage <> 'Deleted_Internal' ORDER BY version DESC
+"""
+_ALIASES = "SELECT alias FROM registered_model_aliases WHERE name = :name ORDER BY alias"
 
 
 def ask_sqlite(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
@@ -61,7 +65,6 @@ def _read(store: sqlite3.Connection, query: RegistryQuery) -> ModelVersion:
         models = [name for (name,) in store.execute("SELECT name FROM registered_models ORDER BY name")]
         if query.name not in models:
             raise query.no_model("the registry", known=models)
-        aliases = store.execute("SELECT alias FROM registered_model_aliases WHERE name = :name ORDER BY alias", wanted)
-        raise query.no_version(known_aliases=[alias for (alias,) in aliases])
+        raise query.no_version([str(one) for (one,) in store.execute(_ALIASES if query.alias else _VERSIONS, wanted)])
     version, run_id, status, source = row
     return query.found(str(version), status, run_id, str(source))

@@ -60,6 +60,8 @@ def test_the_files_are_downloaded_through_the_server_and_kept(
     server.log_with_artifacts(champion, tmp_path / "files", name="vols à l'heure 100%", alias="été")
     version = registry.resolve("models:/vols à l'heure 100%@été")
     assert (version.name, version.version) == ("vols à l'heure 100%", "1")
+    with pytest.raises(ModelNotFound, match=r"has no version 2 \(its versions: 1\)"):
+        registry.resolve("models:/vols à l'heure 100%/2")
     folder = registry.fetch(version)
     predictor = Predictor.load(folder, version)
     assert predictor.card is not None
@@ -73,9 +75,9 @@ def test_the_files_are_downloaded_through_the_server_and_kept(
     ("uri", "expected"),
     [
         ("models:/flight-dela@champion", ["no registered model 'flight-dela'", "http://127.0.0.1:", "make train"]),
-        ("models:/flight-dela/1", ["flight-dela"]),
-        ("models:/flight-delay@challenger", ["'flight-delay' has no alias 'challenger'"]),
-        ("models:/flight-delay/99", ["'flight-delay' has no version 99"]),
+        ("models:/flight-dela/1", ["no registered model 'flight-dela'", "http://127.0.0.1:", "make train"]),
+        ("models:/flight-delay@challenger", ["'flight-delay' has no alias 'challenger' (its aliases: 'champion')"]),
+        ("models:/flight-delay/99", ["'flight-delay' has no version 99 (its versions: 1)"]),
     ],
 )
 def test_what_the_server_has_not_is_named(

@@ -93,10 +93,19 @@ def test_an_unknown_alias_is_told_with_those_that_are_there(store: Path) -> None
 
 
 @pytest.mark.parametrize("version", ["5", "99999999999999999999"])
-def test_an_unknown_version_is_told(store: Path, version: str) -> None:
-    """Also one that no database could count to."""
-    with pytest.raises(ModelNotFound, match=f"has no version {version}"):
+def test_an_unknown_version_is_told_with_those_that_are_there(store: Path, version: str) -> None:
+    """The newest first; also for one that no database could count to."""
+    with pytest.raises(ModelNotFound, match=rf"has no version {version} \(its versions: 10, 3, 2, 1\)\. Name another"):
         ask(store, version=version)
+
+
+def test_of_a_long_list_the_first_are_told(store: Path) -> None:
+    """A line of a log is no catalogue."""
+    with closing(sqlite3.connect(store)) as database:
+        database.executemany("INSERT INTO registered_models VALUES (?)", [(f"m{number:04}",) for number in range(5000)])
+        database.commit()
+    with pytest.raises(ModelNotFound, match=r"it has 'flight-delay', 'm0000', ('m\d{4}', ){8}…\."):
+        ask(store, name="x", alias="champion")
 
 
 def test_a_deleted_version_is_not_there(store: Path) -> None:
