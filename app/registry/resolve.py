@@ -1,9 +1,9 @@
 """
 A model URI to the model version it means now, without importing MLflow.
 
-`import mlflow` takes two seconds and a hundred megabytes, so the question is asked in one
-bounded HTTP GET, or one read where the store is an SQLite file. Other stores are asked by a
-child process that imports MLflow and ends.
+`import mlflow` takes two seconds and a hundred megabytes, so the question is asked in one HTTP GET, within a
+bounded time, or in one read where the store is an SQLite file. Other stores are asked by a child process that
+imports MLflow and ends.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from app.registry.sqlite import ask_sqlite
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 _LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
+_RUN_ID = re.compile(r"runs:/[0-9a-f]{32}(?:/|$)")
 _RUN = re.compile(r"runs:/(?P<run_id>[0-9a-f]{32})/(?P<path>.+)")
 
 
@@ -56,9 +57,10 @@ def resolve_model_uri(uri: str, registry_uri: str) -> ModelVersion:
     if scheme in ("", "file"):
         return _resolve_folder(Path(unquote(urlsplit(uri).path)) if scheme else Path(uri))
     if scheme in ("models", "runs"):
+        hint = "" if scheme == "models" or _RUN_ID.match(uri) else "; a run id has 32 hexadecimal digits, 0-9 and a-f"
         raise ModelUriInvalid(
             f"{uri!r} does not name a model version; write models:/name@alias, models:/name/version or "
-            "runs:/run_id/path"
+            f"runs:/run_id/path{hint}"
         )
     return ModelVersion(_last_step(uri), _digest(uri.encode()), None, None, uri, is_immutable=False)
 

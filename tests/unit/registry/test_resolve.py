@@ -90,6 +90,25 @@ def test_a_uri_that_names_no_version_is_told_with_the_forms_that_do(uri: str) ->
         resolve(uri)
 
 
+@pytest.mark.parametrize(
+    ("uri", "is_told"),
+    [
+        ("runs:/abc/model", True),
+        (f"runs:/{RUN}0/model", True),
+        (f"runs:/{RUN.upper()}/model", True),
+        ("runs:/", True),
+        (f"runs:/{RUN}", False),
+        (f"runs:/{RUN}/", False),
+        ("models:/abc", False),
+    ],
+)
+def test_a_run_id_that_is_none_is_told(uri: str, is_told: bool) -> None:
+    """And only where it is not the rest that is wrong."""
+    with pytest.raises(ModelUriInvalid) as caught:
+        resolve(uri)
+    assert str(caught.value).endswith("; a run id has 32 hexadecimal digits, 0-9 and a-f") == is_told
+
+
 @pytest.mark.parametrize("name", ["model", "a b", "Größe", "100%", "a%20b"])
 @pytest.mark.parametrize("is_uri", [False, True], ids=["path", "file URI"])
 def test_a_local_folder_is_versioned_by_its_mlmodel(tmp_path: Path, name: str, is_uri: bool) -> None:
