@@ -10,14 +10,25 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
-from app.registry.store import without_credentials
+from app.registry.store import CLIENT_SETTINGS, without_credentials
 
+# Where the package that has a module is not called as the module is.
+_PACKAGES = {
+    "azure": "azure-identity azure-storage-file-datalake",  # the second brings azure-storage-blob
+    "botocore": "boto3",
+    "google": "google-cloud-storage",
+    "MySQLdb": "mysqlclient",
+    "paramiko": "pysftp",
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+}
 _RESOLVE_TIMEOUT_S = 60.0
 _DOWNLOAD_TIMEOUT_S = 900.0
 
@@ -30,8 +41,24 @@ def resolve(query: RegistryQuery, registry_uri: str) -> ModelVersion:
     ------
     ModelNotFound, RegistryUnreachable
     """
-    wanted = {"do": "resolve", "name": query.name, "alias": query.alias, "version": query.version}
-    found = _ask(wanted, _RESOLVE_TIMEOUT_S, {"MLFLOW_TRACKING_URI": registry_uri, "MLFLOW_REGISTRY_URI": registry_uri})
+    wanted = {
+        "do": "resolve",
+        "name": query.name,
+        "alias": query.alias,
+        "version": query.version,
+        "filter": query.filter,
+    }
+    stores = {"MLFLOW_TRACKING_URI": registry_uri, "MLFLOW_REGISTRY_URI": registry_uri}
+    found = _ask(wanted, _RESOLVE_TIMEOUT_S, stores)
+    shown = without_credentials(registry_uri)
+    if "no_model" in found:
+        raise query.no_model(f"the registry at {shown}")
+    if "no_version" in found:
+        raise query.no_version(found["no_version"])
+    if "unreachable" in found:
+        raise RegistryUnreachable(
+            f"MLflow cannot use {shown} as a registry: {found['unreachable']}; check MLFLOW_TRACKING_URI"
+        )
     source = f"models:/{query.name}/{found['version']}"
     return query.found(found["version"], found["status"], found["run_id"], source)
 
@@ -46,21 +73,21 @@ def download(source: str, folder: Path, tracking_uri: str) -> None:
         If there are no such files.
     RegistryUnreachable
         If the registry or the artifact store does not answer.
+    OSError
+        If the folder's disk is full.
     """
     wanted = {"do": "download", "source": source, "folder": str(folder)}
-    _ask(wanted, _DOWNLOAD_TIMEOUT_S, {"MLFLOW_TRACKING_URI": tracking_uri})
+    ended = _ask(wanted, _DOWNLOAD_TIMEOUT_S, {"MLFLOW_TRACKING_URI": tracking_uri})
+    if "no_files" in ended:
+        raise ModelNotFound(f"{ended['no_files']}. Name another model version in TREESERVE_MODEL_URI")
+    if "no_room" in ended:
+        raise OSError(ended["no_room"])
+    if "unreachable" in ended:
+        raise RegistryUnreachable(f"MLflow could not download {without_credentials(source)}: {ended['unreachable']}")
 
 
 def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> dict[str, Any]:
-    # MLflow's own defaults are 7 retries of 120 s each: a caller would never learn what is wrong.
-    environ = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        **os.environ,
-        **stores,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    }
+    environ = {**CLIENT_SETTINGS, **os.environ, **stores}
     command = [sys.executable, "-m", "app.registry.mlflow_process", json.dumps(request)]
     try:
         ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout_s, check=False)
@@ -73,9 +100,16 @@ def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> d
         raise RegistryUnreachable(
             f"MLflow's process ended with status {ended.returncode}: {without_credentials(last)}"
         ) from None
-    if "not_found" in answer:
-        what = without_credentials(answer["not_found"])
-        raise ModelNotFound(f"{what}. Name another model version in TREESERVE_MODEL_URI")
-    if "unreachable" in answer:
-        raise RegistryUnreachable(f"MLflow could not {request['do']}: {without_credentials(answer['unreachable'])}")
+    if module := answer.get("no_module"):
+        raise RegistryUnreachable(
+            f"MLflow could not {request['do']} without the Python module {module!r}; "
+            f"install it beside treeserve: pip install {_package_of(module)}"
+        )
     return answer
+
+
+def _package_of(module: str) -> str:
+    first = module.partition(".")[0]
+    if first == "sqlalchemy":  # one of many that full MLflow brings; of another version it would bring another skinny
+        return f"mlflow=={version('mlflow-skinny')}"
+    return _PACKAGES.get(first, first)

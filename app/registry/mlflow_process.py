@@ -7,39 +7,83 @@ Run as ``python -m app.registry.mlflow_process '{"do": …}'`` by `app.registry.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import shutil
 import signal
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.registry.store import without_credentials
+
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-_NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+# Reasons that only this machine's disk has. MLflow hides the error of a download in the text of its own.
+_NO_ROOM = tuple(f"[Errno {number}]" for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Do what is asked; an answer with `not_found` or `unreachable` says why it could not be done."""
+    """
+    Do what is asked.
+
+    Returns
+    -------
+    dict
+        The version that was resolved, or nothing of a download. Where it could not be done, one member says why:
+        `no_model`, `no_version` (with the aliases or versions that there are, null if that is not known), `no_files`,
+        `no_module`, `no_room` or `unreachable`.
+    """
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
     try:
         if request["do"] == "resolve":
-            client = mlflow.MlflowClient()
-            name = request["name"]
-            if request["alias"]:
-                found = client.get_model_version_by_alias(name, request["alias"])
-            else:
-                found = client.get_model_version(name, request["version"])
-            return {"version": str(found.version), "status": found.status, "run_id": found.run_id}
+            return _resolve(mlflow.MlflowClient(), request)
         _download(request["source"], Path(request["folder"]))
         return {}
+    except ModuleNotFoundError as error:
+        return {"no_module": error.name or str(error)}
     except MlflowException as error:
-        kind = "not_found" if error.error_code in _NOT_FOUND else "unreachable"
-        return {kind: _first_line(error)}
+        reason, is_absent = _reason(error), error.error_code in _ABSENT
     except Exception as error:  # whatever an artifact store's own client raises
-        return {"unreachable": f"{type(error).__name__}: {_first_line(error)}"}
+        reason, is_absent = f"{type(error).__name__}: {_reason(error)}", False
+    if "unsupported URI" in reason and find_spec("sqlalchemy") is None:
+        return {"no_module": "sqlalchemy"}  # mlflow-skinny alone knows no databases
+    if request["do"] == "download" and any(number in reason for number in _NO_ROOM):
+        return {"no_room": reason}
+    return {"no_files" if request["do"] == "download" and is_absent else "unreachable": reason}
+
+
+def _resolve(client: Any, request: dict[str, Any]) -> dict[str, Any]:
+    from mlflow.exceptions import MlflowException
+
+    name, alias = request["name"], request["alias"]
+    try:
+        if alias:
+            found = client.get_model_version_by_alias(name, alias)
+        else:
+            found = client.get_model_version(name, request["version"])
+    except MlflowException as error:
+        if error.error_code not in {*_ABSENT, "INVALID_PARAMETER_VALUE"}:  # the last for an unknown alias
+            raise
+    else:
+        return {"version": str(found.version), "status": found.status, "run_id": found.run_id}
+    try:
+        model = client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return {"no_model": True}
+        raise
+    if alias:
+        return {"no_version": sorted(model.aliases)}
+    try:
+        newest = client.search_model_versions(request["filter"], max_results=20, order_by=["version_number DESC"])
+    except MlflowException:
+        return {"no_version": None}
+    return {"no_version": [str(version.version) for version in newest]}
 
 
 def _download(source: str, folder: Path) -> None:
@@ -52,9 +96,12 @@ def _download(source: str, folder: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    """An error's first line, with the last where others are announced; MLflow quotes addresses with credentials."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    first = lines[0].rstrip(".")
+    reason = f"{first} {lines[-1]}" if first.endswith(":") and lines[1:] else first
+    return without_credentials(reason)[:600]  # it may quote a page of HTML
 
 
 def _end_with_parent() -> None:

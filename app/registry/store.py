@@ -12,6 +12,14 @@ from app.errors import ModelUriInvalid
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED_STORE = PROJECT_ROOT / ".mlflow"
 
+# Read by MLflow's client when it is imported or when it asks; what the environment says already holds.
+CLIENT_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing about a model leaves the machine
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own 7 retries of 120 s each tell too late
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a few files
+}
+
 
 def tracking_uri(environ: Mapping[str, str]) -> str:
     """

@@ -16,7 +16,7 @@ from app.predictor import Predictor
 from app.registry.registry import MlflowRegistry
 from app.verification import verify
 from tests.boosters import ModelFolderBuilder
-from tests.integration.mlflow_store import LoggedModel, MlflowStore
+from tests.integration.mlflow_store import LoggedModel, MlflowStore, load_mlflow, restored_tracking_uri
 
 
 @pytest.mark.parametrize("uri", ["models:/flight-delay@champion", "models:/flight-delay/1"])
@@ -200,6 +200,46 @@ def test_a_local_folder_needs_no_registry(
         version = registry.resolve(uri)
         assert registry.fetch(version) == folder
         verify(Predictor.load(folder, version))
+
+
+@pytest.mark.parametrize("as_uri", [False, True])
+def test_a_folder_is_no_store_any_more(tmp_path: Path, as_uri: bool) -> None:
+    """MLflow says what to do, and it is not to name another model version."""
+    folder = tmp_path / "mlruns"
+    uri = folder.as_uri() if as_uri else str(folder)
+    told = f"cannot use {uri} as a registry: The filesystem tracking backend .*sqlite.*; check MLFLOW_TRACKING_URI$"
+    with pytest.raises(RegistryUnreachable, match=told):
+        MlflowRegistry(uri, tmp_path).resolve("models:/flight-delay@champion")
+
+
+def test_a_store_that_only_mlflow_reads_tells_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the others do; here a folder, which MLflow takes as a store where it is told to."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri, name = str(tmp_path / "mlruns"), "l'été"
+    with restored_tracking_uri():
+        load_mlflow().set_tracking_uri(uri)
+        client = load_mlflow().MlflowClient()
+        client.create_registered_model(name)
+        for _ in range(11):
+            client.create_model_version(name, str(tmp_path))
+        client.set_registered_model_alias(name, "best", "11")
+    registry = MlflowRegistry(uri, tmp_path / "cache")
+    assert registry.resolve(f"models:/{name}@best").version == "11"
+    for model_uri, told in [
+        (f"models:/{name}@champion", r"\(its aliases: 'best'\)"),
+        (f"models:/{name}/12", r"\(its versions: 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, …\)"),
+        ("models:/other/1", "mlruns has no registered model 'other'"),
+    ]:
+        with pytest.raises(ModelNotFound, match=told):
+            registry.resolve(model_uri)
+
+
+def test_a_package_that_a_store_needs_is_named(registry: MlflowRegistry, tmp_path: Path) -> None:
+    """The service brings none for artifact stores and databases, which most do not use."""
+    with pytest.raises(RegistryUnreachable, match="pip install boto3"):
+        registry.fetch(registry.resolve("s3://bucket/model"))
+    with pytest.raises(RegistryUnreachable, match=r"pip install '?psycopg"):
+        MlflowRegistry("postgresql://127.0.0.1:1/mlflow", tmp_path).resolve("models:/flight-delay@champion")
 
 
 def test_an_unknown_version_object_is_fetched_by_its_source(registry: MlflowRegistry, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,86 +13,33 @@ from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
 from app.registry import child
 from app.registry.query import RegistryQuery
+from tests.unit.registry.fake_mlflow import plan, write_mlflow
 
 BY_ALIAS = RegistryQuery("flight-delay", "champion", None)
-MLFLOW = """
-import builtins, json, os, pathlib, sys, time
-from types import SimpleNamespace
-from mlflow import artifacts
-from mlflow.exceptions import MlflowException
-
-plan = json.loads(os.environ["PLAN"])
-
-class MlflowClient:
-    def get_model_version_by_alias(self, name, alias):
-        act()
-        return SimpleNamespace(version="7", status=plan.get("status", "READY"), run_id=f"{name}@{alias}")
-
-    def get_model_version(self, name, version):
-        act()
-        return SimpleNamespace(version=int(version), status="READY", run_id=None)
-
-def act():
-    print("chatter of a library")
-    print("more of it", file=sys.stderr)
-    if "sleep" in plan:
-        time.sleep(plan["sleep"])
-    if "code" in plan:
-        raise MlflowException(plan["message"], plan["code"])
-    if "error" in plan:
-        raise getattr(builtins, plan["error"])(*plan["arguments"])
-    if "exit" in plan:
-        print(plan.get("words", ""), file=sys.stderr)
-        os._exit(plan["exit"])
-
-def download_artifacts(artifact_uri, dst_path):
-    act()
-    seen = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-    place = pathlib.Path(dst_path, plan.get("step", ""))
-    (place / "extra_files").mkdir(parents=True)
-    (place / "extra_files" / "seen.json").write_text(json.dumps([artifact_uri, seen]))
-    return str(place)
-
-artifacts.download_artifacts = download_artifacts
-"""
-EXCEPTIONS = """
-class MlflowException(Exception):
-    def __init__(self, message, error_code):
-        super().__init__(message)
-        self.error_code = error_code
-"""
+BY_VERSION = RegistryQuery("flight-delay", None, "3")
 
 
 @pytest.fixture(autouse=True)
 def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package called mlflow that the child finds first."""
-    package = tmp_path / "path" / "mlflow"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(MLFLOW)
-    (package / "artifacts.py").touch()
-    (package / "exceptions.py").write_text(EXCEPTIONS)
+    write_mlflow(tmp_path / "path")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
     monkeypatch.setenv("PLAN", "{}")
-
-
-def plan(monkeypatch: pytest.MonkeyPatch, **steps: object) -> None:
-    """What the fake MLflow is to do."""
-    monkeypatch.setenv("PLAN", json.dumps(steps))
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
         (BY_ALIAS, ("7", "champion", "flight-delay@champion")),
-        (RegistryQuery("flight-delay", None, "3"), ("3", None, None)),
+        (BY_VERSION, ("3", None, None)),
     ],
 )
 def test_a_version_is_resolved(query: RegistryQuery, expected: tuple[str, str | None, str | None]) -> None:
     """Whatever libraries print meanwhile is not the answer."""
     found = child.resolve(query, "file:///store")
-    version, alias, run_id = expected
-    source = f"models:/flight-delay/{version}"
-    assert found == ModelVersion("flight-delay", version, alias, run_id, source, is_immutable=True)
+    number, alias, run_id = expected
+    source = f"models:/flight-delay/{number}"
+    assert found == ModelVersion("flight-delay", number, alias, run_id, source, is_immutable=True)
 
 
 @pytest.mark.parametrize("step", ["", "model"])
@@ -122,19 +70,101 @@ def test_the_child_is_patient_within_bounds(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("code", ["RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"])
-def test_what_is_not_there_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "steps", "told"),
+    [
+        (BY_ALIAS, {}, r"^the registry at file:///store has no registered model 'flight-delay'\. Train"),
+        (BY_ALIAS, {"model": {"old": 1, "best": 2}}, r"no alias 'champion' \(its aliases: 'best', 'old'\)\. Set the"),
+        (BY_VERSION, {"model": {}, "versions": [2, 1]}, r"no version 3 \(its versions: 2, 1\)\. Name another"),
+        (BY_VERSION, {"model": {}}, r"no version 3\. Name another"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(
+    monkeypatch: pytest.MonkeyPatch, code: str, query: RegistryQuery, steps: dict[str, object], told: str
+) -> None:
     """MLflow has three codes for it."""
-    plan(monkeypatch, code=code, message="Registered model alias champion not found.\nmore")
-    with pytest.raises(ModelNotFound, match=r"^Registered model alias champion not found\. Name another"):
+    plan(monkeypatch, code=code, message="Registered model alias champion not found", **steps)
+    with pytest.raises(ModelNotFound, match=told):
+        child.resolve(query, "file:///store")
+
+
+@pytest.mark.parametrize("code", ["INVALID_PARAMETER_VALUE", "INTERNAL_ERROR"])
+def test_a_store_that_cannot_be_used_is_told_as_that(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Another model version would not help; MLflow has one code for it and for an alias that is not there."""
+    plan(monkeypatch, code=code, message="Folders are no stores.\nmore", model_code=code)
+    told = r"^MLflow cannot use file:///store as a registry: .*; check MLFLOW_TRACKING_URI$"
+    with pytest.raises(RegistryUnreachable, match=told):
         child.resolve(BY_ALIAS, "file:///store")
+
+
+@pytest.mark.parametrize("code", ["RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"])
+def test_files_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """With MLflow's first line, and what to do."""
+    plan(monkeypatch, code=code, message="Run r7 not found.\nmore")
+    with pytest.raises(ModelNotFound, match=r"^Run r7 not found\. Name another model version in TREESERVE_MODEL_URI$"):
+        child.download("runs:/r7/model", tmp_path, "http://mlflow:5000")
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("botocore", "boto3"),
+        ("boto3", "boto3"),
+        ("google.cloud", "google-cloud-storage"),
+        ("azure.storage.blob", "azure-identity azure-storage-file-datalake"),
+        ("psycopg2", "psycopg2-binary"),
+        ("sqlalchemy", f"mlflow=={version('mlflow-skinny')}"),
+    ],
+)
+def test_a_package_that_is_missing_is_told_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str
+) -> None:
+    """Which is often not the module's."""
+    plan(monkeypatch, missing=module)
+    told = f"without the Python module '{module}'; install it beside treeserve: pip install {package}"
+    for ask in (lambda: child.download("s3://bucket/model", tmp_path, "x"), lambda: child.resolve(BY_ALIAS, "x")):
+        with pytest.raises(RegistryUnreachable) as caught:
+            ask()
+        assert str(caught.value).endswith(told)
+
+
+def test_mlflow_without_databases_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mlflow-skinny, which the service brings, has no store in a database, and says that there is none."""
+    code = "INVALID_PARAMETER_VALUE"
+    plan(monkeypatch, code=code, message="got unsupported URI 'postgresql://db'", model_code=code)
+    with pytest.raises(RegistryUnreachable, match="check MLFLOW_TRACKING_URI"):
+        child.resolve(BY_ALIAS, "postgresql://db")
+    (tmp_path / "path" / "sitecustomize.py").write_text("import sys\nsys.modules['sqlalchemy'] = None\n")
+    with pytest.raises(RegistryUnreachable, match=r"pip install mlflow==[0-9.]+$"):
+        child.resolve(BY_ALIAS, "postgresql://db")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"error": "OSError", "arguments": [28, "No space left on device"]},
+        {"code": "INTERNAL_ERROR", "message": "These failed:\n##### File x #####\n[Errno 28] No space left on device"},
+    ],
+    ids=["as it is", "told by MLflow"],
+)
+def test_a_full_disk_is_no_fault_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: dict[str, object]
+) -> None:
+    """It is an error of this machine, as it is where files are copied."""
+    plan(monkeypatch, **steps)
+    with pytest.raises(OSError, match="No space left on device"):
+        child.download("s3://bucket/model", tmp_path, "http://mlflow:5000")
 
 
 @pytest.mark.parametrize(
     ("steps", "told"),
     [
-        ({"code": "INTERNAL_ERROR", "message": "no\nmore"}, "MLflow could not download: no$"),
-        ({"error": "ConnectionError", "arguments": ["refused"]}, "could not download: ConnectionError: refused$"),
-        ({"error": "ValueError", "arguments": []}, "could not download: ValueError: ValueError$"),
+        ({"code": "INTERNAL_ERROR", "message": "no\nmore"}, "MLflow could not download s3://bucket/model: no$"),
+        ({"code": "INVALID_PARAMETER_VALUE", "message": "no"}, "could not download s3://bucket/model: no$"),
+        ({"code": "INTERNAL_ERROR", "message": "These failed:\nx\nbad"}, "bucket/model: These failed: bad$"),
+        ({"error": "ConnectionError", "arguments": ["refused"]}, "bucket/model: ConnectionError: refused$"),
+        ({"error": "ValueError", "arguments": []}, "bucket/model: ValueError: ValueError$"),
+        ({"error": "ValueError", "arguments": ["x" * 10_000]}, "bucket/model: ValueError: x{600}$"),
         ({"exit": 3}, "ended with status 3: "),
         ({"exit": 1, "words": "out of\nmemory"}, "ended with status 1: memory$"),
     ],
