@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -39,22 +40,46 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
+    logged = _LoggedErrors()
     try:
         if request["do"] == "resolve":
             return _resolve(mlflow.MlflowClient(), request)
         _download(request["source"], Path(request["folder"]))
         return {}
-    except ModuleNotFoundError as error:
+    except Exception as raised:  # of MLflow, or whatever an artifact store's own client raises
+        hidden = (error for error in logged.errors if not isinstance(error, MlflowException) or _has_no_room(error))
+        return _explain(next(hidden, raised), is_download=request["do"] == "download")
+
+
+def _explain(error: BaseException, is_download: bool) -> dict[str, Any]:
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, ModuleNotFoundError):
         return {"no_module": error.name or str(error)}
-    except MlflowException as error:
-        reason, is_absent = _reason(error), error.error_code in _ABSENT
-    except Exception as error:  # whatever an artifact store's own client raises
-        reason, is_absent = f"{type(error).__name__}: {_reason(error)}", False
-    if "unsupported URI" in reason and find_spec("sqlalchemy") is None:
+    if is_download and _has_no_room(error):
+        return {"no_room": _reason(error)}
+    if not isinstance(error, MlflowException):
+        return {"unreachable": f"{type(error).__name__}: {_reason(error)}"}
+    if "unsupported URI" in str(error) and find_spec("sqlalchemy") is None:
         return {"no_module": "sqlalchemy"}  # mlflow-skinny alone knows no databases
-    if request["do"] == "download" and any(number in reason for number in _NO_ROOM):
-        return {"no_room": reason}
-    return {"no_files" if request["do"] == "download" and is_absent else "unreachable": reason}
+    return {"no_files" if is_download and error.error_code in _ABSENT else "unreachable": _reason(error)}
+
+
+class _LoggedErrors(logging.Handler):
+    """Keeps the errors of downloading a run's files, of which MLflow raises in the end only that there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[BaseException] = []
+        logger = logging.getLogger("mlflow.store.artifact.runs_artifact_repo")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        if record.exc_info and record.exc_info[1]:
+            self.errors.append(record.exc_info[1])
 
 
 def _resolve(client: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +121,11 @@ def _download(source: str, folder: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _reason(error: Exception) -> str:
+def _has_no_room(error: BaseException) -> bool:
+    return any(number in str(error) for number in _NO_ROOM)
+
+
+def _reason(error: BaseException) -> str:
     """An error's first line, with the last where others are announced; MLflow quotes addresses with credentials."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     first = lines[0].rstrip(".")

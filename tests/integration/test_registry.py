@@ -234,10 +234,13 @@ def test_a_store_that_only_mlflow_reads_tells_what_it_has(tmp_path: Path, monkey
             registry.resolve(model_uri)
 
 
-def test_a_package_that_a_store_needs_is_named(registry: MlflowRegistry, tmp_path: Path) -> None:
+def test_a_package_that_a_store_needs_is_named(store: MlflowStore, registry: MlflowRegistry, tmp_path: Path) -> None:
     """The service brings none for artifact stores and databases, which most do not use."""
-    with pytest.raises(RegistryUnreachable, match="pip install boto3"):
-        registry.fetch(registry.resolve("s3://bucket/model"))
+    experiment = store.client.create_experiment("in a bucket", artifact_location="s3://bucket/models")
+    run_id = store.client.create_run(experiment).info.run_id
+    for uri in ("s3://bucket/model", f"runs:/{run_id}/model"):
+        with pytest.raises(RegistryUnreachable, match="pip install boto3"):
+            registry.fetch(registry.resolve(uri))
     with pytest.raises(RegistryUnreachable, match=r"pip install '?psycopg"):
         MlflowRegistry("postgresql://127.0.0.1:1/mlflow", tmp_path).resolve("models:/flight-delay@champion")
 

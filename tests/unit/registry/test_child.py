@@ -100,8 +100,11 @@ def test_a_store_that_cannot_be_used_is_told_as_that(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("code", ["RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"])
 def test_files_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """With MLflow's first line, and what to do."""
-    plan(monkeypatch, code=code, message="Run r7 not found.\nmore")
-    with pytest.raises(ModelNotFound, match=r"^Run r7 not found\. Name another model version in TREESERVE_MODEL_URI$"):
+    plan(monkeypatch, code=code, message="Model m-7 not found.\nmore")
+    told = r"^Model m-7 not found\. Name another model version in TREESERVE_MODEL_URI$"
+    with pytest.raises(ModelNotFound, match=told):
+        child.download("models:/m-7", tmp_path, "http://mlflow:5000")
+    with pytest.raises(ModelNotFound, match=r"the path is correct\. Name another model version"):
         child.download("runs:/r7/model", tmp_path, "http://mlflow:5000")
 
 
@@ -122,7 +125,11 @@ def test_a_package_that_is_missing_is_told_with_its_name(
     """Which is often not the module's."""
     plan(monkeypatch, missing=module)
     told = f"without the Python module '{module}'; install it beside treeserve: pip install {package}"
-    for ask in (lambda: child.download("s3://bucket/model", tmp_path, "x"), lambda: child.resolve(BY_ALIAS, "x")):
+    for ask in (
+        lambda: child.download("s3://bucket/model", tmp_path, "x"),
+        lambda: child.download("runs:/r7/model", tmp_path, "x"),  # of which MLflow says only that there are no files
+        lambda: child.resolve(BY_ALIAS, "x"),
+    ):
         with pytest.raises(RegistryUnreachable) as caught:
             ask()
         assert str(caught.value).endswith(told)
@@ -147,13 +154,14 @@ def test_mlflow_without_databases_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     ],
     ids=["as it is", "told by MLflow"],
 )
+@pytest.mark.parametrize("source", ["s3://bucket/model", "runs:/r7/model"])
 def test_a_full_disk_is_no_fault_of_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: dict[str, object]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: dict[str, object], source: str
 ) -> None:
     """It is an error of this machine, as it is where files are copied."""
     plan(monkeypatch, **steps)
     with pytest.raises(OSError, match="No space left on device"):
-        child.download("s3://bucket/model", tmp_path, "http://mlflow:5000")
+        child.download(source, tmp_path, "http://mlflow:5000")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +184,13 @@ def test_whatever_else_goes_wrong_is_unreachable(
     plan(monkeypatch, **steps)
     with pytest.raises(RegistryUnreachable, match=told):
         child.download("s3://bucket/model", tmp_path, "http://mlflow:5000")
+
+
+def test_a_runs_files_that_cannot_be_reached_are_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow raises for both that the path may be wrong."""
+    plan(monkeypatch, error="ConnectionError", arguments=["refused"])
+    with pytest.raises(RegistryUnreachable, match=r"could not download runs:/r7/model: ConnectionError: refused$"):
+        child.download("runs:/r7/model", tmp_path, "http://mlflow:5000")
 
 
 def test_credentials_in_an_address_are_not_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
