@@ -18,19 +18,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from app.registry.store import sqlite_path
+from app.registry.store import CLIENT_SETTINGS, sqlite_path
 from model.errors import RegistryUnusable
 from model.logged_model import check_stored, log_model
 from model.packaging import ModelPackage
 
 _SQLITE = "sqlite:///"
 
-# Read by MLflow when it is imported or when it asks; what the person has set holds.
-_MLFLOW_SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing about a training run leaves the machine
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own 7 retries of 120 s each tell too late
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a few files
+_TRAINING_SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the command's last lines say it
     "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, and a machine may have none
 }
@@ -192,7 +187,7 @@ class Experiment:
 
 def load_mlflow() -> Any:
     """Import MLflow so that it says only what concerns the person who trains."""
-    for name, value in _MLFLOW_SETTINGS.items():
+    for name, value in (CLIENT_SETTINGS | _TRAINING_SETTINGS).items():
         os.environ.setdefault(name, value)
     import mlflow
     import mlflow.xgboost
