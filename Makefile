@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test fuzz lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,10 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 
 test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: ## Feed the kernel damaged models under the compiler's sanitizers; SECONDS=600 says how long, SEED= with what
+	@$(INSTALL) dev
+	@$(BIN)/python -m tests.sanitizers tests.fuzz $(or $(SECONDS),600) $(or $(SEED),0)
 
 lint: ## Check format and lint
 	@$(INSTALL) dev

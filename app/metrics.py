@@ -70,6 +70,11 @@ class Metrics:
             "Resolving, downloading, loading and verifying the model version that serves: the cost of a start.",
             registry=registry,
         )
+        self.kernel_disagrees = Gauge(
+            "treeserve_kernel_disagrees",
+            "1 if the kernel's answers differed from XGBoost's, which answers instead: slow, and a bug to report.",
+            registry=registry,
+        )
         self.payload_written = Counter(
             "treeserve_payload_written", "Lines of the payload log written.", registry=registry
         )

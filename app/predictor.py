@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,36 @@ from app.signature import FeatureType, Signature, build_signature
 from app.wire.instances import InstancesDecoder
 
 
+class Forest(Protocol):
+    """Anything that evaluates a forest; `XGBoostForest` says what the methods take and give."""
+
+    def margins(self, matrix: FloatMatrix) -> FloatMatrix:
+        """Sums of the leaves."""
+
+    def predictions(self, matrix: FloatMatrix) -> FloatMatrix:
+        """The objective's transform of them."""
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """
+    What evaluates the forest.
+
+    Attributes
+    ----------
+    name : str
+        ``xgboost``, or ``kernel`` with the way it goes.
+    reason : str or None
+        Why it is XGBoost.
+    has_disagreed : bool
+        Whether that is because the kernel gave other answers, which it never should.
+    """
+
+    name: str
+    reason: str | None = None
+    has_disagreed: bool = False
+
+
 @dataclass(frozen=True)
 class Predictor:
     """
@@ -31,7 +61,9 @@ class Predictor:
     ----------
     version : ModelVersion
     signature : Signature
-    forest : XGBoostForest
+    forest : Forest
+    evaluator : Evaluator
+        What `forest` is.
     objective : str
         XGBoost's name of what the booster was trained for.
     card, profile, golden
@@ -44,7 +76,8 @@ class Predictor:
 
     version: ModelVersion
     signature: Signature
-    forest: XGBoostForest
+    forest: Forest
+    evaluator: Evaluator
     objective: str
     card: Card | None
     profile: ReferenceProfile | None
@@ -74,6 +107,7 @@ class Predictor:
             version=replace(version, run_id=version.run_id or folder.run_id),
             signature=signature,
             forest=forest,
+            evaluator=Evaluator("xgboost", "the kernel has not been compared with it yet"),
             objective=forest.document.objective,
             card=card,
             profile=read_artifact(ReferenceProfile, folder.extra_file("profile.json")),

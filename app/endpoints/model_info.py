@@ -37,6 +37,13 @@ class PredictionInfo(BaseModel):
     decision_threshold: float | None = Field(description="Predictions at or above it mean yes.")
 
 
+class EvaluatorInfo(BaseModel):
+    """What evaluates the model's trees."""
+
+    name: str = Field(description="The compiled kernel and the way it goes, or `xgboost`.")
+    reason: str | None = Field(description="Why it is XGBoost; null for the kernel.")
+
+
 class TrainingInfo(BaseModel):
     """Where the model comes from."""
 
@@ -58,6 +65,7 @@ class ModelInfo(BaseModel):
     run_id: str | None
     task: str | None
     prediction: PredictionInfo
+    evaluator: EvaluatorInfo
     unknown_category: UnknownCategoryPolicy = Field(
         description="What an unknown category is: an error, or a missing value."
     )
@@ -80,6 +88,7 @@ def describe_model(predictor: Predictor, settings: Settings) -> ModelInfo:
             objective=predictor.objective,
             decision_threshold=card and card.decision_threshold,
         ),
+        evaluator=EvaluatorInfo(name=predictor.evaluator.name, reason=predictor.evaluator.reason),
         unknown_category="missing" if predictor.unknown_is_missing(settings.unknown_category) else "reject",
         signature=SignatureInfo(
             features=[

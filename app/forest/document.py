@@ -51,7 +51,7 @@ def read_booster_document(raw: bytes) -> BoosterDocument:
         If it is not laid out as XGBoost 2 and 3 lay it out.
     """
     try:
-        learner = read_ubjson(raw)["learner"]
+        learner = read_learner(raw)
         booster = learner["gradient_booster"]
         trees = booster["gbtree"]["model"] if "gbtree" in booster else booster["model"]
         n_features = int(learner["learner_model_param"]["num_feature"])
@@ -64,6 +64,12 @@ def read_booster_document(raw: bytes) -> BoosterDocument:
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelUnfit(f"the booster's document is not one that XGBoost 2 or 3 writes: {error!r}") from None
+
+
+def read_learner(raw: bytes) -> dict[str, Any]:
+    """The part of the document that is the model, with all its trees; raises `KeyError`, `TypeError`, `ValueError`."""
+    learner: dict[str, Any] = read_ubjson(raw)["learner"]
+    return learner
 
 
 def _read_features(learner: dict[str, Any], trees: dict[str, Any], n_features: int) -> tuple[BoosterFeature, ...]:

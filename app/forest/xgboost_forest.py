@@ -26,6 +26,8 @@ class XGBoostForest:
     Attributes
     ----------
     document : BoosterDocument
+    n_rounds : int or None
+        How many rounds answer; None for all.
     """
 
     def __init__(self, path: Path, *, stops_at_best_iteration: bool) -> None:
@@ -52,11 +54,10 @@ class XGBoostForest:
             # row is not worth waking a second one, and threads that wait for a busy core cost many times the work.
             with xgboost.config_context(verbosity=0):
                 self._booster = xgboost.Booster({"nthread": 1}, model_file=os.fspath(path))
-            raw = bytes(self._booster.save_raw("ubj"))
         # XGBoost quotes the bytes of a corrupt file, which are not always UTF-8.
         except (xgboost.core.XGBoostError, UnicodeDecodeError) as error:
             raise ModelUnfit(f"XGBoost cannot read {path.name}: {_first_line(error)}; is the file whole?") from None
-        self.document: BoosterDocument = read_booster_document(raw)
+        self.document: BoosterDocument = read_booster_document(self.raw())
         best = self.document.best_iteration
         if best is not None and not 0 <= best < self._booster.num_boosted_rounds():
             raise ModelUnfit(
@@ -65,7 +66,11 @@ class XGBoostForest:
             )
         # gblinear has no rounds to stop at; XGBoost's own wrapper uses its weights as they ended.
         stops = stops_at_best_iteration and self.document.has_trees
-        self._rounds = (0, best + 1) if stops and best is not None else (0, 0)
+        self.n_rounds: int | None = best + 1 if stops and best is not None else None
+
+    def raw(self) -> bytes:
+        """The booster's document, as this version of XGBoost writes it."""
+        return bytes(self._booster.save_raw("ubj"))
 
     def margins(self, matrix: FloatMatrix) -> npt.NDArray[np.float32]:
         """
@@ -91,14 +96,15 @@ class XGBoostForest:
         return self._answer(matrix, "value")
 
     def _answer(self, matrix: FloatMatrix, kind: str) -> npt.NDArray[np.float32]:
+        rounds = (0, self.n_rounds or 0)
         # XGBoost cannot predict gblinear in place, and adds up dart's trees in another order there.
         if self.document.booster == "gbtree":
             answer: Any = self._booster.inplace_predict(
-                matrix, iteration_range=self._rounds, predict_type=kind, validate_features=False
+                matrix, iteration_range=rounds, predict_type=kind, validate_features=False
             )
         else:
             answer = self._booster.predict(
-                self._to_dmatrix(matrix), iteration_range=self._rounds, output_margin=kind == "margin"
+                self._to_dmatrix(matrix), iteration_range=rounds, output_margin=kind == "margin"
             )
         return np.asarray(answer, dtype=np.float32)
 

@@ -130,6 +130,7 @@ METRICS = [
     "treeserve_unknown_categories",
     "treeserve_model_info",
     "treeserve_model_load_duration_seconds",
+    "treeserve_kernel_disagrees",
     "treeserve_payload_written",
     "treeserve_payload_dropped",
 ]

@@ -21,6 +21,7 @@ from app.metrics import Metrics
         ("treeserve_unknown_categories", [], "counter"),
         ("treeserve_model_info", ["name", "version", "alias", "run_id"], "gauge"),
         ("treeserve_model_load_duration_seconds", [], "gauge"),
+        ("treeserve_kernel_disagrees", [], "gauge"),
         ("treeserve_payload_written", [], "counter"),
         ("treeserve_payload_dropped", ["reason"], "counter"),
     ],

@@ -98,7 +98,7 @@ def test_the_wheel_holds_the_service_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "source"
     kept = [ROOT / name for name in ("pyproject.toml", "LICENSE", "README.md", "app", "model", "tests", "requirements")]
     for path in [path for top in kept for path in (top.rglob("*") if top.is_dir() else [top])]:
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so":
             copy = source / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
@@ -111,8 +111,10 @@ def test_the_wheel_holds_the_service_and_nothing_else(tmp_path: Path) -> None:
         metadata = wheel.read(f"treeserve-{__version__}.dist-info/METADATA").decode()
         scripts = wheel.read(f"treeserve-{__version__}.dist-info/entry_points.txt").decode()
 
-    app = [path for path in (source / "app").rglob("*") if path.suffix in {".py", ".json", ".typed"}]
-    assert {name for name in held if ".dist-info/" not in name} == {str(path.relative_to(source)) for path in app}
+    app = [path for path in (source / "app").rglob("*") if path.suffix in {".py", ".pyi", ".json", ".typed"}]
+    kernel = {name for name in held if name.endswith(".so")}
+    assert {name for name in held if ".dist-info/" not in name} - kernel == {str(p.relative_to(source)) for p in app}
+    assert [name.partition(".")[0] for name in kernel] == ["app/forest/_kernel"]
     assert "treeserve = app.cli:main" in scripts
     requirements = re.findall(r"^Requires-Dist: ([\w.-]+)", metadata, re.MULTILINE)
     assert set(requirements) == required("serve")

@@ -1,0 +1,40 @@
+"""How many processor cores this process may keep busy."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cores(cgroup: Path = _CGROUP) -> int:
+    """
+    Cores that this process may use: those it may run on, and no more than its cgroup's quota pays for.
+
+    A container that may use two cores of a machine with 64 sees all 64; threads for them all would only wait.
+
+    Parameters
+    ----------
+    cgroup : pathlib.Path
+        Where the process's own cgroup is, of version 2 or 1.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _quota(cgroup) or cores))
+
+
+def _quota(cgroup: Path) -> int | None:
+    """How many cores' time the cgroup has, rounded up; None without a limit."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    try:
+        return math.ceil(int(quota) / int(period)) if int(quota) > 0 else None
+    except (ValueError, ZeroDivisionError):  # "max"
+        return None

@@ -1,0 +1,151 @@
+"""
+Feeds the kernel damaged boosters: it must refuse each, or answer, and never touch memory that is not its own.
+
+``python -m tests.fuzz SECONDS [SEED]`` prints what became of them; under the sanitizers (``make fuzz``) a false access
+ends it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from app.errors import ModelUnfit
+from app.forest import _kernel, kernel_forest
+from app.forest.document import read_learner
+from app.forest.kernel_forest import FloatMatrix, KernelForest
+from app.forest.packing import NotCovered
+from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
+
+Mutation = Callable[[bytes, np.random.Generator], bytes]
+_INTERESTING = np.array(
+    [0, 1, 2, 31, 63, 64, 127, 128, 255, 1 << 16, 1 << 24, 1 << 30, (1 << 31) - 1, -1, -2, -(1 << 31)]
+)
+
+
+def flip_bits(raw: bytes, rng: np.random.Generator) -> bytes:
+    """Some bits anywhere in the document."""
+    data = np.frombuffer(raw, np.uint8).copy()
+    at = rng.integers(0, len(data), rng.integers(1, 9))
+    data[at] ^= (1 << rng.integers(0, 8, len(at))).astype(np.uint8)
+    return data.tobytes()
+
+
+def cut(raw: bytes, rng: np.random.Generator) -> bytes:
+    """A piece taken out, or put in twice."""
+    start, end = sorted(rng.integers(0, len(raw), 2))
+    return raw[:start] + raw[end:] if rng.random() < 0.5 else raw[:end] + raw[start:]
+
+
+def change_columns(raw: bytes, rng: np.random.Generator) -> bytes:
+    """Numbers of a tree's columns: the document stays one, and only its content is wrong."""
+    data = bytearray(raw)
+    names = [b"left_children", b"right_children", b"split_indices", b"split_conditions", b"split_type", b"default_left",
+             b"categories", b"categories_nodes", b"categories_segments", b"categories_sizes", b"tree_info",
+             b"iteration_indptr", b"weight_drop"]  # fmt: skip
+    for _ in range(rng.integers(1, 4)):
+        name = names[rng.integers(len(names))]
+        places = list(_find_columns(raw, name))
+        if not places:
+            continue
+        start, kind, n_items = places[rng.integers(len(places))]
+        if n_items:
+            at = start + int(rng.integers(n_items)) * kind.itemsize
+            value = rng.choice(_INTERESTING) if rng.random() < 0.7 else rng.integers(-50, 50)
+            with np.errstate(all="ignore"):
+                data[at : at + kind.itemsize] = np.array(value).astype(kind).tobytes()
+    return bytes(data)
+
+
+def _find_columns(raw: bytes, name: bytes) -> Iterator[tuple[int, np.dtype[Any], int]]:
+    """Where each typed array of this name begins, what it holds and how much."""
+    kinds = {b"U": ">u1", b"i": ">i1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
+    mark = name + b"[$"
+    at = raw.find(mark)
+    while at >= 0:
+        head = at + len(mark)
+        kind, length = raw[head : head + 1], raw[head + 2 : head + 3]
+        if raw[head + 1 : head + 2] == b"#" and kind in kinds and length in kinds:
+            length_kind = np.dtype(kinds[length])
+            body = head + 3 + length_kind.itemsize
+            yield body, np.dtype(kinds[kind]), int(np.frombuffer(raw[head + 3 : body], length_kind)[0])
+        at = raw.find(mark, head)
+
+
+MUTATIONS: tuple[Mutation, ...] = (change_columns, change_columns, change_columns, flip_bits, cut)
+
+
+def change_arrays(arrays: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers of what the kernel is given, past the checks that come before its own."""
+    name = rng.choice(["nodes", "nodes", "nodes", "roots", "groups", "depths", "has_categories", "is_category", "sets"])
+    data = bytearray(arrays[name])
+    for _ in range(rng.integers(1, 4) if data else 0):
+        at = int(rng.integers(len(data) // 4 or 1)) * 4
+        if rng.random() < 0.5:
+            data[at : at + 4] = int(rng.choice(_INTERESTING)).to_bytes(8, "little", signed=True)[
+                : len(data[at : at + 4])
+            ]
+        else:
+            data[min(at + int(rng.integers(4)), len(data) - 1)] ^= 1 << int(rng.integers(8))
+    changed = arrays | {str(name): bytes(data)}
+    if rng.random() < 0.1:
+        changed["n_codes"] = int(rng.integers(1 << 12))
+    return changed
+
+
+def fuzz(seconds: float, seed: int) -> Counter[str]:
+    """Try damaged boosters for so long; how often what became of them."""
+    rng = np.random.default_rng(seed)
+    documents = [
+        raw_document(train({"objective": objective, **OBJECTIVES[objective], **KINDS[kind]}, n_rounds=4)[0])
+        for objective in ("binary:logistic", "multi:softprob")
+        for kind in ("by depth", "deep", "dart", "one category against the rest")
+    ]
+    arrays = [kernel_forest._pack(read_learner(raw), None) for raw in documents]
+    rows = np.vstack([make_rows(70, seed), with_invalid_codes(make_rows(70, seed))])
+    became: Counter[str] = Counter()
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if rng.random() < 0.5:
+            became[_try_document(documents[rng.integers(len(documents))], rows, rng)] += 1
+        else:
+            became[_try_arrays(arrays[rng.integers(len(arrays))], rows, rng)] += 1
+    return became
+
+
+def _try_document(raw: bytes, rows: FloatMatrix, rng: np.random.Generator) -> str:
+    raw = MUTATIONS[rng.integers(len(MUTATIONS))](raw, rng)
+    try:
+        learner = read_learner(raw)
+    except (KeyError, TypeError, ValueError):
+        return "no document"
+    try:
+        forest = KernelForest(learner, n_rounds=None, walk=str(rng.choice(WALKS)))
+    except (ModelUnfit, NotCovered):
+        return "refused"
+    if forest.n_features == rows.shape[1]:
+        for matrix in (rows, rows[:1], rows[-70:]):
+            forest.margins(matrix)
+            forest.predictions(matrix)
+    return "answered"
+
+
+def _try_arrays(arrays: dict[str, Any], rows: FloatMatrix, rng: np.random.Generator) -> str:
+    n_groups = len(arrays["base_scores"]) // 4
+    try:
+        forest = _kernel.Forest(**change_arrays(arrays, rng), walk=str(rng.choice(WALKS)))
+    except ValueError:
+        return "refused by the kernel"
+    if len(arrays["is_category"]) == rows.shape[1]:
+        for matrix in (rows, rows[:1], rows[-70:]):
+            forest.margins(matrix, np.empty((len(matrix), n_groups), dtype=np.float32))
+    return "answered by the kernel"
+
+
+if __name__ == "__main__":
+    print(dict(fuzz(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))

@@ -1,0 +1,41 @@
+"""A container's quota counts, and not the machine's cores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.cores import available_cores
+
+
+@pytest.fixture(autouse=True)
+def sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of 16."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("max 100000\n", 16), ("200000 100000\n", 2), ("150000 100000\n", 2), ("50000 100000\n", 1), ("odd\n", 16),
+     ("1000000000 1000\n", 16), ("1 0\n", 16)],
+)  # fmt: skip
+def test_the_quota_of_a_cgroup(tmp_path: Path, text: str, cores: int) -> None:
+    """Version 2: one file."""
+    (tmp_path / "cpu.max").write_text(text)
+    assert available_cores(tmp_path) == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("-1", 16), ("300000", 3)])
+def test_the_quota_of_an_old_cgroup(tmp_path: Path, quota: str, cores: int) -> None:
+    """Version 1: two files."""
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota + "\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert available_cores(tmp_path) == cores
+
+
+def test_no_cgroup_is_no_limit(tmp_path: Path) -> None:
+    """All cores that the process may run on."""
+    assert available_cores(tmp_path / "none") == 16
