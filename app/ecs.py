@@ -38,14 +38,9 @@ class EcsFormatter(JsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, without its end."""
         line: dict[str, Any] = {
-            "@timestamp": _iso(record.created),
-            "log.level": record.levelname.lower(),
-            "message": record.getMessage(),
-            "ecs.version": ECS_VERSION,
-            "service.name": "treeserve",
-            "service.version": __version__,
+            "@timestamp": timestamp(record.created),
+            **static_fields(record.levelname.lower(), record.getMessage(), record.name),
             "event.dataset": SERVICE_DATASET,
-            "log.logger": record.name,
         }
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
@@ -56,7 +51,20 @@ class EcsFormatter(JsonFormatter):
         return self.serialize_log_record(line)
 
 
-def _iso(seconds: float) -> str:
+def static_fields(level: str, message: str, logger: str) -> dict[str, str]:
+    """The fields that every line has, whatever it says, beside `@timestamp` and `event.dataset`."""
+    return {
+        "log.level": level,
+        "message": message,
+        "ecs.version": ECS_VERSION,
+        "service.name": "treeserve",
+        "service.version": __version__,
+        "log.logger": logger,
+    }
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as ECS writes them."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -12,8 +12,16 @@ from typing import Protocol
 class Sink(Protocol):
     """Anything that takes lines."""
 
-    def write(self, lines: str, /) -> object:
-        """Write one or more whole lines, each with its end; raises `OSError`."""
+    def write(self, lines: bytes, /) -> object:
+        """Write one or more whole lines in UTF-8, each with its end; raises `OSError`, perhaps `LinesLost`."""
+
+
+class LinesLost(OSError):
+    """Some lines could not be written, `n_lines` of them; those before them were."""
+
+    def __init__(self, error: OSError, n_lines: int) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.n_lines = n_lines
 
 
 class LineSink:
@@ -30,23 +38,25 @@ class LineSink:
         self._writing = threading.Lock()
         self._at_line_start = True
 
-    def write(self, lines: str, /) -> None:
+    def write(self, lines: bytes, /) -> None:
         """
         Write whole lines, waiting as long as it takes.
 
         Raises
         ------
-        OSError
+        LinesLost
             If the disk is full or the reader is gone. What was cut then is ended with the next line that is written.
         """
         with self._writing:
-            rest = memoryview(("" if self._at_line_start else "\n").encode() + lines.encode())
+            rest = memoryview(lines if self._at_line_start else b"\n" + lines)
             while rest:
                 try:
                     n_written = os.write(self._descriptor, rest)
                 except BlockingIOError:  # another process that shares the pipe has made it non-blocking
                     select.select([], [self._descriptor], [])
                     continue
+                except OSError as error:
+                    raise LinesLost(error, bytes(rest).count(b"\n")) from None
                 self._at_line_start = rest[n_written - 1] == ord("\n")
                 rest = rest[n_written:]
 

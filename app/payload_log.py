@@ -7,28 +7,32 @@ them. What does not fit into the bounded queue, or cannot be written, is dropped
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from app.ecs import PREDICTION_DATASET, EcsFormatter
-from app.line_sink import Sink
+from app.ecs import PREDICTION_DATASET, static_fields, timestamp
+from app.line_sink import LinesLost, Sink
 from app.metrics import DropReason, Metrics
 from app.model_version import ModelVersion
-from app.signature import FeatureType, Signature
+from app.wire.decoder import Decoded, InstancesDecoder
 
 log = logging.getLogger(__name__)
 
-# What may wait to be written: lines, and the bytes of the bodies that they came in. In memory, instances take
-# several times their JSON.
-MAX_WAITING_LINES = 20_000
-MAX_WAITING_BYTES = 32 * 1024 * 1024
+# What may wait to be written: lines, and the bytes of the bodies that they came in. A body is kept as it came; the
+# instances of one that is not plain take several times its size beside it.
+MAX_WAITING_LINES = 100_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+# How long lines wait at most before they are written, and so how many share one turn of the writer's thread: each turn
+# takes the interpreter away from requests for a moment.
+_PAUSE_S = 0.02
+# What is written in one piece; a reader that comes back is not given a hundred megabytes at once.
+_BYTES_A_WRITE = 1024 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """
     One request and its answer.
@@ -42,14 +46,12 @@ class Exchange:
     duration_ns : int
         From the body's last byte to the answer's first.
     version : ModelVersion
-    signature : Signature
-    instances : sequence of mapping
-        As the caller sent them.
-    predictions : sequence of float, or of sequences of float
-    unknown : mapping of int to list of str
-        The features of an instance whose category the model does not know.
-    n_bytes : int
-        Length of the request's body, as a measure of the memory that its instances take.
+    decoder : InstancesDecoder
+        Of the model version.
+    decoded : Decoded
+        By that decoder.
+    predictions : str
+        As `app.wire.answer.encode_predictions` writes them.
     """
 
     request_id: str
@@ -57,11 +59,19 @@ class Exchange:
     at_s: float
     duration_ns: int
     version: ModelVersion
-    signature: Signature
-    instances: Sequence[Mapping[str, Any]]
-    predictions: Sequence[float] | Sequence[Sequence[float]]
-    unknown: Mapping[int, list[str]]
-    n_bytes: int
+    decoder: InstancesDecoder
+    decoded: Decoded
+    predictions: str
+
+    @property
+    def n_lines(self) -> int:
+        """How many instances it has."""
+        return len(self.decoded.matrix)
+
+    @property
+    def n_bytes(self) -> int:
+        """A measure of the memory that it takes."""
+        return len(self.decoded.body)
 
 
 class PayloadLog:
@@ -79,12 +89,11 @@ class PayloadLog:
         self._sink = sink
         self._metrics = metrics
         self._max_waiting_lines = max_waiting_lines
-        self._formatter = EcsFormatter()
         self._waiting: deque[Exchange] = deque()
         self._n_waiting_lines = 0
         self._n_waiting_bytes = 0
-        self._changed = threading.Condition()
-        self._closing = False
+        self._changing = threading.Lock()
+        self._closing = threading.Event()
         self._write_failed = False
         self._lost = Counter(dict.fromkeys(DropReason, 0))
         self._writer = threading.Thread(target=self._write_until_closed, name="payload-log", daemon=True)
@@ -98,15 +107,15 @@ class PayloadLog:
         """Hand an exchange over; never blocks and never fails."""
         if self._sink is None:
             return
-        n_lines = len(exchange.instances)
-        with self._changed:
-            if self._closing:
+        n_lines, n_bytes = exchange.n_lines, exchange.n_bytes
+        with self._changing:
+            if self._closing.is_set():
                 self._drop(n_lines, DropReason.CLOSED)
                 return
             # An exchange larger than the whole queue is taken when the queue is empty, or it never would be.
             if self._n_waiting_lines and (
                 self._n_waiting_lines + n_lines > self._max_waiting_lines
-                or self._n_waiting_bytes + exchange.n_bytes > MAX_WAITING_BYTES
+                or self._n_waiting_bytes + n_bytes > MAX_WAITING_BYTES
             ):
                 if not self._lost[DropReason.QUEUE_FULL]:
                     log.warning("the payload log's queue is full, for its disk or reader is too slow; lines are lost")
@@ -114,8 +123,7 @@ class PayloadLog:
                 return
             self._waiting.append(exchange)
             self._n_waiting_lines += n_lines
-            self._n_waiting_bytes += exchange.n_bytes
-            self._changed.notify()
+            self._n_waiting_bytes += n_bytes
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """
@@ -128,11 +136,9 @@ class PayloadLog:
         """
         if not self._writer.is_alive():
             return True
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._closing.set()
         self._writer.join(timeout_s)
-        with self._changed:
+        with self._changing:
             self._drop(self._n_waiting_lines, DropReason.CLOSED)
             self._waiting.clear()
             self._n_waiting_lines = self._n_waiting_bytes = 0
@@ -143,22 +149,34 @@ class PayloadLog:
 
     def _write_until_closed(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return
-                exchange = self._waiting.popleft()
-                self._n_waiting_lines -= len(exchange.instances)
-                self._n_waiting_bytes -= exchange.n_bytes
-            self._write(exchange)
+            # Asked before the queue is emptied: what came before the end is written.
+            is_closing = self._closing.wait(_PAUSE_S)
+            while self._waiting:
+                self._write_some()
+            if is_closing:
+                return
 
-    def _write(self, exchange: Exchange) -> None:
+    def _write_some(self) -> None:
+        """Take exchanges from the queue until there is enough for one write."""
         assert self._sink is not None
-        n_lines = len(exchange.instances)
+        pieces: list[bytes] = []
+        n_lines = n_bytes = 0
+        while self._waiting and n_bytes < _BYTES_A_WRITE:
+            with self._changing:
+                if not self._waiting:  # the end has come, and thrown it away
+                    break
+                exchange = self._waiting.popleft()
+                self._n_waiting_lines -= exchange.n_lines
+                self._n_waiting_bytes -= exchange.n_bytes
+            pieces.append(_encode(exchange))
+            n_lines += exchange.n_lines
+            n_bytes += len(pieces[-1])
         try:
-            self._sink.write("".join(self._lines(exchange)))
+            self._sink.write(b"".join(pieces))
         except OSError as error:  # a full disk, a reader that is gone
-            self._drop(n_lines, DropReason.WRITE_FAILED)
+            n_lost = error.n_lines if isinstance(error, LinesLost) else n_lines
+            self._drop(n_lost, DropReason.WRITE_FAILED)
+            self._metrics.payload_written.inc(n_lines - n_lost)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
             self._write_failed = True
@@ -170,53 +188,23 @@ class PayloadLog:
         self._lost[reason] += n_lines  # a reason is counted by one thread at a time: under the lock, or by the writer
         self._metrics.payload_dropped.labels(reason).inc(n_lines)
 
-    def _lines(self, exchange: Exchange) -> list[str]:
-        version = exchange.version
-        common: dict[str, Any] = {
-            "event.dataset": PREDICTION_DATASET,
-            "event.duration": exchange.duration_ns,
-            "http.request.id": exchange.request_id,
-            "treeserve.model.name": version.name,
-            "treeserve.model.version": version.version,
-        }
-        optional = {
-            "trace.id": exchange.trace_id,
-            "treeserve.model.alias": version.alias,
-            "treeserve.model.run_id": version.run_id,
-        }
-        common.update((name, value) for name, value in optional.items() if value is not None)
-        kinds = {feature.name: feature.type for feature in exchange.signature.features}
-        lines = []
-        for index, (instance, prediction) in enumerate(zip(exchange.instances, exchange.predictions, strict=True)):
-            fields = common | _instance_fields(index, instance, prediction, kinds)
-            if index in exchange.unknown:
-                fields["treeserve.features.unknown"] = exchange.unknown[index]
-            lines.append(self._line(exchange, fields))
-        return lines
 
-    def _line(self, exchange: Exchange, fields: dict[str, Any]) -> str:
-        record = logging.LogRecord("treeserve.prediction", logging.INFO, "", 0, "prediction", None, None)
-        record.created = exchange.at_s
-        record.ecs = fields
-        return self._formatter.format(record) + "\n"
-
-
-def _instance_fields(
-    index: int, instance: Mapping[str, Any], prediction: object, kinds: Mapping[str, FeatureType]
-) -> dict[str, Any]:
-    numbers: dict[str, float] = {}
-    categories: dict[str, str] = {}
-    for name, value in instance.items():
-        if value is None:
-            continue
-        if kinds[name] is FeatureType.CATEGORY:
-            # 10 and 10.0 are one category to the codec, and so in the log.
-            categories[name] = str(int(value) if isinstance(value, float) else value)
-        else:
-            numbers[name] = float(value)
-    return {
-        "treeserve.request.instance": index,
-        "treeserve.features.number": numbers,
-        "treeserve.features.category": categories,
-        "treeserve.prediction": prediction,
+def _encode(exchange: Exchange) -> bytes:
+    version = exchange.version
+    fields = {
+        "@timestamp": timestamp(exchange.at_s),
+        **static_fields("info", "prediction", "treeserve.prediction"),
+        "event.dataset": PREDICTION_DATASET,
+        "event.duration": exchange.duration_ns,
+        "http.request.id": exchange.request_id,
+        "treeserve.model.name": version.name,
+        "treeserve.model.version": version.version,
     }
+    optional = {
+        "trace.id": exchange.trace_id,
+        "treeserve.model.alias": version.alias,
+        "treeserve.model.run_id": version.run_id,
+    }
+    fields.update((name, value) for name, value in optional.items() if value is not None)
+    head = json.dumps(fields)[:-1] + ", "
+    return exchange.decoder.encode_lines(exchange.decoded, head, exchange.predictions)

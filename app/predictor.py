@@ -19,7 +19,7 @@ from app.mlmodel import ModelFolder, read_model_folder
 from app.model_version import ModelVersion
 from app.profile import ReferenceProfile
 from app.signature import FeatureType, Signature, build_signature
-from app.wire.instances import InstancesDecoder
+from app.wire.decoder import InstancesDecoder
 
 
 class Forest(Protocol):

@@ -68,7 +68,7 @@ class QueuedHandler(logging.Handler):
 
     def _write(self, line: str) -> bool:
         try:
-            self._sink.write(line + "\n")
+            self._sink.write(f"{line}\n".encode())
         except OSError:  # a full disk, a reader that is gone: there is nowhere to say it
             return False
         return True

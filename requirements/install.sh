@@ -25,7 +25,7 @@ fail() {
 whereabouts() { "$python" -c 'import sys; print(sys.prefix, *sys.version_info[:2])' 2>/dev/null || true; }
 
 # What a set is installed from: its lock file, and all that the project itself is built from.
-fingerprint() { cksum "requirements/$1.txt" requirements/serve.in pyproject.toml app/__init__.py app/forest/kernel/*; }
+fingerprint() { cksum "requirements/$1.txt" requirements/serve.in pyproject.toml app/__init__.py app/{forest/kernel,wire/codec}/*; }
 
 # An installation that ended early after it had begun to lay files: what it left can look whole, and is not to be trusted.
 is_damaged() { [ -e $venv/.installing ] && [ -n "$(find $venv/lib/*/site-packages -maxdepth 0 -newer $venv/.installing)" ]; }

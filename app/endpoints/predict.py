@@ -18,7 +18,7 @@ from app.payload_log import Exchange, PayloadLog
 from app.predictor import Predictor
 from app.rollout import Rollout
 from app.settings import Settings
-from app.wire.instances import encode_answer
+from app.wire.answer import encode_answer, encode_predictions
 
 # So much takes about a millisecond to answer; more than that must not hold other requests up.
 _INLINE_BYTES = 32 * 1024
@@ -72,10 +72,11 @@ class PredictEndpoint:
             unknown_is_missing=predictor.unknown_is_missing(self._settings.unknown_category),
         )
         with self._metrics.inference_duration.time():
-            predictions = predictor.predict(decoded.matrix)
+            matrix = predictor.predict(decoded.matrix)
+        predictions = encode_predictions(matrix)
         answer = encode_answer(context.request_id, predictor.version, predictions, decoded.warnings)
         duration_ns = time.perf_counter_ns() - started_ns
-        n_rows = len(decoded.instances)
+        n_rows = len(decoded.matrix)
         self._metrics.rows.inc(n_rows)
         self._metrics.rows_per_request.observe(n_rows)
         if decoded.unknown:
@@ -87,11 +88,9 @@ class PredictEndpoint:
                 at_s=context.at_s,
                 duration_ns=duration_ns,
                 version=predictor.version,
-                signature=predictor.signature,
-                instances=decoded.instances,
-                predictions=predictions.tolist(),
-                unknown=decoded.unknown,
-                n_bytes=len(body),
+                decoder=predictor.decoder,
+                decoded=decoded,
+                predictions=predictions,
             )
         )
         return answer

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.endpoints.request_context import request_context
 from app.errors import ServingError
-from app.wire.instances import describe_fault
+from app.wire.answer import describe_fault
 
 MEDIA_TYPE = "application/problem+json"
 

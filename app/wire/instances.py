@@ -1,14 +1,12 @@
 """
-The codec of ``POST /predict``: named instances to a matrix, predictions to an answer.
+Named instances to a matrix, whatever valid JSON they come in, and everything that is wrong with those that are not.
 
 Every fault of every instance is found in one pass, so that a caller mends them all at once.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import Fault, FaultCode, TooManyInstances
-from app.model_version import ModelVersion
 from app.signature import Signature
 from app.wire.faults import Faults, escape_pointer
 from app.wire.features import FeatureReader, UnknownCategory, WrongValue, build_readers, nearest_name, shorten
@@ -30,9 +27,9 @@ _MAX_NAMES_COMPARED = 2_000
 
 
 @dataclass(frozen=True)
-class Decoded:
+class InstancesRead:
     """
-    What a request asks.
+    Instances that are valid.
 
     Attributes
     ----------
@@ -41,46 +38,26 @@ class Decoded:
     matrix : numpy.ndarray of float32, shape (n_instances, n_features)
     unknown : dict of int to list of str
         The features of each instance whose category is unknown and predicted as missing.
-    warnings : tuple of Fault
-        The same for the caller, the first `MAX_LISTED_FAULTS` of them.
+    warnings : Faults
+        The same for the caller.
     """
 
     instances: list[dict[str, Any]]
     matrix: npt.NDArray[np.float32]
     unknown: dict[int, list[str]]
-    warnings: tuple[Fault, ...]
+    warnings: Faults
 
 
-class InstancesDecoder:
-    """Decodes bodies for one signature; built once a model version, safe to share."""
+class InstancesReader:
+    """Reads bodies for one signature; built once a model version, safe to share."""
 
     def __init__(self, signature: Signature) -> None:
         self._n_features = signature.n_features
         self._readers: dict[str, FeatureReader] = build_readers(signature)
         self._required = [feature.name for feature in signature.features if feature.required]
 
-    def decode(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> Decoded:
-        """
-        Read a body.
-
-        Parameters
-        ----------
-        body : bytes
-            JSON text in UTF-8.
-        max_instances : int
-            More than that in one body are refused.
-        unknown_is_missing : bool
-            Whether an unknown category is a missing value, told in a warning, or a fault.
-
-        Raises
-        ------
-        MalformedBody
-            If it is not JSON.
-        TooManyInstances
-            If it has more than `max_instances`.
-        InvalidRequest
-            With every fault that it has, in the order of the instances.
-        """
+    def read(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> InstancesRead:
+        """Read a body; parameters and errors are those of `app.wire.decoder.InstancesDecoder.decode`."""
         document, faults = parse_json(body)
         instances = _find_instances(document, max_instances, faults)
         warnings = Faults()
@@ -96,7 +73,7 @@ class InstancesDecoder:
             if unknown_values:
                 unknown[index] = [name for name, _ in unknown_values]
         faults.refuse()
-        return Decoded(instances, np.array(rows, dtype=np.float32), unknown, tuple(warnings.listed))
+        return InstancesRead(instances, np.array(rows, dtype=np.float32), unknown, warnings)
 
     def _read_instance(
         self, index: int, instance: Any, faults: Faults
@@ -178,29 +155,3 @@ def _check_parameters(parameters: Any, faults: Faults) -> None:
 
 def _describe_missing_feature(name: str) -> str:
     return f"the required feature {name!r} is missing; send null if its value is not known"
-
-
-def encode_answer(
-    request_id: str, version: ModelVersion, predictions: npt.NDArray[np.float32], warnings: Sequence[Fault]
-) -> bytes:
-    """
-    Write an answer.
-
-    Parameters
-    ----------
-    predictions : numpy.ndarray of float32, shape (n_instances,) or (n_instances, n_classes)
-        Finite. Each is written as the shortest decimal that reads back as the same number.
-    """
-    answer: dict[str, Any] = {
-        "request_id": request_id,
-        "model": {"name": version.name, "version": version.version},
-        "predictions": predictions.tolist(),
-    }
-    if warnings:
-        answer["warnings"] = [describe_fault(warning) for warning in warnings]
-    return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def describe_fault(fault: Fault) -> dict[str, str]:
-    """One fault as callers see it, in errors and in warnings."""
-    return {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}

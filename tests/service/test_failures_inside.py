@@ -22,7 +22,7 @@ from tests.services import Service
 @pytest.fixture
 def service_log(own_logging: None) -> Callable[[], list[dict[str, Any]]]:
     """What the service has written to its log; asking ends the log."""
-    sink = io.StringIO()
+    sink = io.BytesIO()
     handler = configure_logging(sink)
 
     def lines() -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from app.line_sink import LineSink, open_file
+from app.line_sink import LineSink, LinesLost, open_file
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_file_is_appended_to(tmp_path: Path) -> None:
     path = tmp_path / "payload.log"
     path.write_text("before\n")
     sink = open_file(path)
-    sink.write("after\nGröße\n")
+    sink.write("after\nGröße\n".encode())
     sink.close()
     assert path.read_text(encoding="utf-8") == "before\nafter\nGröße\n"
 
@@ -50,7 +50,7 @@ def test_lines_of_several_threads_do_not_mix_on_a_pipe(pipe: tuple[BinaryIO, Lin
     def write(letter: str) -> None:
         for _ in range(20):
             together.wait()
-            sink.write((letter * 10_000 + "\n") * 20)
+            sink.write((letter * 10_000 + "\n").encode() * 20)
 
     with ThreadPoolExecutor(5) as threads:
         writers = [threads.submit(write, letter) for letter in "abcd"]
@@ -69,8 +69,8 @@ def test_a_reader_that_is_gone_is_an_error(pipe: tuple[BinaryIO, LineSink]) -> N
     """Which the caller counts."""
     reader, sink = pipe
     reader.close()
-    with pytest.raises(BrokenPipeError):
-        sink.write("a\n")
+    with pytest.raises(LinesLost, match="Broken pipe"):
+        sink.write(b"a\n")
     sink.close()
 
 
@@ -81,13 +81,14 @@ def test_a_line_that_a_full_disk_cut_spoils_none_after_it(tmp_path: Path) -> Non
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))  # no file may grow beyond it
-        sink.write("abc\n")
-        for lines in ("defgh\n", "ijk\n"):
-            with pytest.raises(OSError, match="File too large"):
+        sink.write(b"abc\n")
+        for lines, n_lost in ((b"d\nefgh\nijk\n", 2), (b"lmn\n", 1)):
+            with pytest.raises(LinesLost, match="File too large") as lost:
                 sink.write(lines)
+            assert lost.value.n_lines == n_lost
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    sink.write("lmn\n")
-    sink.write("opq\n")
+    sink.write(b"opq\n")
+    sink.write(b"rst\n")
     sink.close()
-    assert path.read_text() == "abc\nde\nlmn\nopq\n"
+    assert path.read_text() == "abc\nd\nopq\nrst\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +14,7 @@ from app.metrics import Metrics
 from app.model_version import ModelVersion
 from app.payload_log import Exchange, PayloadLog
 from app.signature import Feature, FeatureType, Signature
+from app.wire.decoder import InstancesDecoder
 
 SIGNATURE = Signature(
     (
@@ -22,22 +24,31 @@ SIGNATURE = Signature(
         Feature("is_late", FeatureType.BOOLEAN),
     )
 )
+DECODER = InstancesDecoder(SIGNATURE)
 VERSION = ModelVersion("flight-delay", "7", "champion", "a" * 32, "/x", is_immutable=True)
 
 
-def exchange(request_id: str = "r", n_rows: int = 1, **changes: Any) -> Exchange:
-    """A request of `n_rows` equal instances, and its answer."""
+def exchange(
+    request_id: str = "r",
+    n_rows: int = 1,
+    *,
+    instances: Sequence[Mapping[str, Any]] | None = None,
+    predictions: Sequence[Any] | None = None,
+    n_bytes: int = 0,
+    **changes: Any,
+) -> Exchange:
+    """A request of `n_rows` equal instances, or of those given, and its answer; its body has at least `n_bytes`."""
+    instances = instances or [{"carrier": "AA"}] * n_rows
+    body = json.dumps({"instances": instances}).encode()
     fields: dict[str, Any] = {
         "request_id": request_id,
         "trace_id": None,
         "at_s": 1_700_000_000.25,
         "duration_ns": 1_500_000,
         "version": VERSION,
-        "signature": SIGNATURE,
-        "instances": [{"carrier": "AA"}] * n_rows,
-        "predictions": [0.25] * n_rows,
-        "unknown": {},
-        "n_bytes": 100,
+        "decoder": DECODER,
+        "decoded": DECODER.decode(body.ljust(n_bytes), max_instances=1000, unknown_is_missing=True),
+        "predictions": json.dumps(predictions or [0.25] * len(instances))[1:-1],
     }
     return Exchange(**fields | changes)
 
@@ -57,14 +68,14 @@ class Log:
         return self.collectors.get_sample_value("treeserve_payload_dropped_total", {"reason": reason})
 
 
-def lines(sink: io.StringIO) -> list[dict[str, Any]]:
+def lines(sink: io.BytesIO) -> list[dict[str, Any]]:
     """What has been written."""
     return [json.loads(line) for line in sink.getvalue().splitlines()]
 
 
 def written(*exchanges: Exchange) -> list[dict[str, Any]]:
     """The lines of exchanges."""
-    sink = io.StringIO()
+    sink = io.BytesIO()
     own = Log(sink)
     own.log.start()
     for one in exchanges:
@@ -105,7 +116,8 @@ def test_a_numbered_category_is_logged_in_one_way() -> None:
 
 def test_each_instance_has_its_number_its_prediction_and_its_unknown_categories() -> None:
     """A batch is a line each, in order; classes stay together."""
-    read = written(exchange(n_rows=3, predictions=[[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]], unknown={1: ["carrier"]}))
+    instances = [{"carrier": "AA"}, {"carrier": "new"}, {"carrier": "DL"}]
+    read = written(exchange(instances=instances, predictions=[[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]]))
     assert [line["treeserve.request.instance"] for line in read] == [0, 1, 2]
     assert [line["treeserve.prediction"][0] for line in read] == [0.1, 0.2, 0.3]
     assert [line.get("treeserve.features.unknown") for line in read] == [None, ["carrier"], None]
@@ -128,4 +140,4 @@ def test_without_a_sink_nothing_is_written_and_nothing_counted() -> None:
 
 def test_a_log_that_never_started_can_be_closed() -> None:
     """A start that fails early ends as cleanly as any."""
-    assert Log(io.StringIO()).log.close()
+    assert Log(io.BytesIO()).log.close()

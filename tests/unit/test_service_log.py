@@ -17,7 +17,7 @@ from app.service_log import QueuedHandler, configure_logging
 from tests.services import wait
 
 
-class HeldSink(io.StringIO):
+class HeldSink(io.BytesIO):
     """Writes once its gate is open; raises `error` as long as there is one."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class HeldSink(io.StringIO):
         self.began = threading.Event()
         self.error: OSError | None = None
 
-    def write(self, text: str) -> int:
+    def write(self, text: Any) -> int:
         self.began.set()
         assert self.gate.wait(20)
         if self.error is not None:
@@ -34,7 +34,7 @@ class HeldSink(io.StringIO):
         return super().write(text)
 
 
-def lines(sink: io.StringIO) -> list[dict[str, Any]]:
+def lines(sink: io.BytesIO) -> list[dict[str, Any]]:
     """What has been written."""
     return [json.loads(line) for line in sink.getvalue().splitlines()]
 
@@ -48,7 +48,7 @@ def log(handler: logging.Handler, *messages: object) -> None:
 @pytest.mark.usefixtures("own_logging")
 def test_every_library_and_every_warning_goes_the_same_way() -> None:
     """One format on the stream, whoever writes, in the order of writing."""
-    sink = io.StringIO()
+    sink = io.BytesIO()
     handler = configure_logging(sink)
     logging.getLogger("uvicorn.error").info("one")
     logging.getLogger("app").debug("not this one")
@@ -67,17 +67,17 @@ def test_every_library_and_every_warning_goes_the_same_way() -> None:
 @pytest.mark.usefixtures("own_logging")
 def test_configuring_twice_writes_no_line_twice() -> None:
     """The second stream takes over."""
-    first, second = io.StringIO(), io.StringIO()
+    first, second = io.BytesIO(), io.BytesIO()
     configure_logging(first)
     handler = configure_logging(second)
     logging.getLogger("x").info("one")
     handler.close()
-    assert (first.getvalue(), len(lines(second))) == ("", 1)
+    assert (first.getvalue(), len(lines(second))) == (b"", 1)
 
 
 def test_closing_writes_what_waits_and_may_be_repeated() -> None:
     """The last words of a process that ends are often the ones that matter."""
-    sink = io.StringIO()
+    sink = io.BytesIO()
     handler = QueuedHandler(sink)
     log(handler, *range(500))
     handler.close()
@@ -148,7 +148,7 @@ def test_a_record_that_cannot_be_formatted_costs_nobody_anything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Python's own handlers print it and go on; so does this one."""
-    sink = io.StringIO()
+    sink = io.BytesIO()
     handler = QueuedHandler(sink)
     handler.handle(logging.LogRecord("x", logging.INFO, "", 0, "%d", ("no number",), None))
     log(handler, "next")

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from app.endpoints.openapi import instance_model
 from app.errors import InvalidRequest
 from app.signature import Feature, FeatureType, Signature
+from app.wire.decoder import InstancesDecoder
 from app.wire.features import FLOAT32_MAX
-from app.wire.instances import InstancesDecoder
 
 # Names that pydantic, Python or a JSON pointer would rather not see.
 SIGNATURE = Signature(

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.errors import Fault, FaultCode, InvalidRequest, MalformedBody, TooManyInstances
-from app.model_version import ModelVersion
+from app.errors import FaultCode, InvalidRequest, MalformedBody, TooManyInstances
 from app.signature import Feature, FeatureType, Signature
+from app.wire._codec import Codec
 from app.wire.faults import MAX_LISTED_FAULTS
-from app.wire.instances import Decoded, InstancesDecoder, encode_answer
+from app.wire.instances import InstancesRead, InstancesReader
+from app.wire.log_lines import encode_lines
+from app.wire.plain import make_codec
 
 CARRIERS = ("AA", "Zürich", "")
 SIGNATURE = Signature(
@@ -27,16 +29,35 @@ SIGNATURE = Signature(
         Feature("", FeatureType.NUMBER),
     )
 )
-DECODER = InstancesDecoder(SIGNATURE)
-VERSION = ModelVersion("Größe", "7", None, None, "/x", is_immutable=True)
+READER = InstancesReader(SIGNATURE)
 
+CODEC = make_codec(SIGNATURE)
 LISTED = tuple[str, FaultCode]
 
 
-def decode(body: Any, *, max_instances: int = 100, unknown_is_missing: bool = False) -> Decoded:
+def assert_plain_agrees(body: bytes, max_instances: int = 100, codec: Codec | None = CODEC) -> bool:
+    """What the compiled codec takes is valid here too, with the same bits; returns whether it takes it."""
+    assert codec is not None
+    rows = codec.read(body, max_instances)
+    if rows is None:
+        return False
+    try:
+        read = READER.read(body, max_instances=max_instances, unknown_is_missing=False)
+    except InvalidRequest as error:
+        raise AssertionError(f"taken, and not valid: {body!r}") from error
+    assert rows == read.matrix.tobytes(), body
+    lines = codec.lines(body, b'{"a": 1, ', ",".join("[0.5]" for _ in read.instances).encode())
+    assert lines is not None
+    expected = encode_lines(SIGNATURE, read.instances, {}, '{"a": 1, ', ",".join("[0.5]" for _ in read.instances))
+    assert [json.loads(line) for line in lines.splitlines()] == [json.loads(line) for line in expected.splitlines()]
+    return True
+
+
+def decode(body: Any, *, max_instances: int = 100, unknown_is_missing: bool = False) -> InstancesRead:
     """Decode a body, given as bytes or as what JSON is made from."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return DECODER.decode(raw, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
+    assert_plain_agrees(raw, max_instances)
+    return READER.read(raw, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
 
 
 def refusal(body: Any, **given: Any) -> InvalidRequest:
@@ -164,9 +185,9 @@ def test_only_some_unknown_names_are_compared_with_the_known() -> None:
 
 def test_a_model_of_thousands_of_features_gives_no_hints() -> None:
     """Comparing with each of them would hold up every other request."""
-    wide = InstancesDecoder(Signature(tuple(Feature(f"f{i}", FeatureType.NUMBER) for i in range(2001))))
+    wide = InstancesReader(Signature(tuple(Feature(f"f{i}", FeatureType.NUMBER) for i in range(2001))))
     with pytest.raises(InvalidRequest) as caught:
-        wide.decode(b'{"instances": [{"F1": 1}]}', max_instances=1, unknown_is_missing=False)
+        wide.read(b'{"instances": [{"F1": 1}]}', max_instances=1, unknown_is_missing=False)
     assert "did you mean" not in caught.value.faults[0].detail
 
 
@@ -197,7 +218,7 @@ def test_an_unknown_category_may_be_a_missing_value() -> None:
     decoded = decode(body, unknown_is_missing=True)
     assert np.isnan(decoded.matrix[:, 0]).tolist() == [True, False, True]
     assert decoded.unknown == {0: ["carrier", "class"], 2: ["carrier"]}
-    assert [(warning.pointer, warning.code) for warning in decoded.warnings] == [
+    assert [(warning.pointer, warning.code) for warning in decoded.warnings.listed] == [
         ("/instances/0/carrier", FaultCode.UNKNOWN_CATEGORY),
         ("/instances/0/class", FaultCode.UNKNOWN_CATEGORY),
         ("/instances/2/carrier", FaultCode.UNKNOWN_CATEGORY),
@@ -214,21 +235,4 @@ def test_a_wrong_type_is_no_unknown_category_under_either_policy() -> None:
 def test_warnings_are_listed_in_part() -> None:
     """A batch of new airports does not make the answer many times as long."""
     decoded = decode({"instances": [instance(carrier="UA")] * 1200}, max_instances=2000, unknown_is_missing=True)
-    assert (len(decoded.warnings), len(decoded.unknown)) == (MAX_LISTED_FAULTS, 1200)
-
-
-def test_an_answer_says_who_answered() -> None:
-    """Request, model and version stand in it; warnings only where there are any."""
-    predictions = np.array([[0.25, 0.75]], dtype=np.float32)
-    bare = {"request_id": "r", "model": {"name": "Größe", "version": "7"}, "predictions": [[0.25, 0.75]]}
-    assert json.loads(encode_answer("r", VERSION, predictions, ())) == bare
-    warning = Fault("/instances/0/x", FaultCode.UNKNOWN_CATEGORY, "d")
-    told = {"pointer": "/instances/0/x", "code": "unknown_category", "detail": "d"}
-    assert json.loads(encode_answer("r", VERSION, predictions, [warning])) == bare | {"warnings": [told]}
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_answer_is_never_nan_in_json(value: float) -> None:
-    """JSON has no such number; the predictor stops it before, and this is the last door."""
-    with pytest.raises(ValueError, match="JSON compliant"):
-        encode_answer("r", VERSION, np.array([value], dtype=np.float32), ())
+    assert (len(decoded.warnings.listed), len(decoded.unknown)) == (MAX_LISTED_FAULTS, 1200)

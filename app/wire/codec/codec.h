@@ -1,0 +1,95 @@
+/*
+ * Bodies of POST /predict that are plainly right, in one pass from bytes to numbers, and from the same bytes to lines of
+ * the payload log.
+ *
+ * "Plainly right" is what callers nearly always send. Whatever is not so, from an escape in a name to an unknown category,
+ * is left to the decoder in Python, which accepts all that is valid and tells all that is not: a body that is taken here
+ * is one that is valid there, with the same numbers to the last bit. The names and categories that are accepted are
+ * known ones, byte for byte, so that nothing here needs to know UTF-8.
+ */
+#ifndef TREESERVE_CODEC_H
+#define TREESERVE_CODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a feature's values are: JSON numbers, those without a fraction, booleans, names or codes of categories. */
+typedef enum { NUMBER, INTEGER, LONG, BOOLEAN, NAME, CODE, N_KINDS } Kind;
+
+typedef struct {
+    const char *start;
+    size_t length;
+} Text;
+
+/* Texts to numbers: open addressing, a power of two of places, at most half of them taken. */
+typedef struct {
+    Text text; /* NULL where the place is free */
+    float value;
+} Place;
+
+typedef struct {
+    Place *places;
+    size_t mask;
+} Table;
+
+int table_make(Table *, const Text *texts, const float *values, size_t n); /* values NULL: 0, 1, 2 …; -1 without memory */
+void table_free(Table *);
+const float *table_find(const Table *, Text);
+
+typedef struct {
+    Text name; /* as JSON has it, without the quotes */
+    Text key;  /* the same for a line of the log, escaped, with quotes and colon */
+    Kind kind;
+    int is_required;
+    Table categories;
+} Feature;
+
+typedef struct {
+    Feature *features;
+    size_t n_features, n_required;
+    Table columns; /* of each feature's name */
+} Codec;
+
+/* One member of an instance that is not null. */
+typedef struct {
+    uint32_t column;
+    float value;
+    Text token; /* as the caller wrote it; a name without its quotes */
+} Cell;
+
+/* Where a reading of a body stands. */
+typedef struct {
+    const Codec *codec;
+    const char *at, *end;
+    int has_parameters;
+    uint32_t instance;  /* the one that is read, from 1 */
+    uint32_t *seen;     /* of each feature, the last instance that named it */
+    uint32_t *order;    /* features in the order in which the instance before named them */
+    Cell *cells;        /* of the instance that was read */
+    size_t n_cells;
+} Reading;
+
+typedef enum { INSTANCE, END, NOT_PLAIN } Step;
+
+int reading_begin(Reading *, const Codec *, const char *body, size_t length); /* 0; -1 without memory; 1 not plain */
+Step reading_next(Reading *); /* the next instance, or whether the body ended as it should */
+void reading_end(Reading *);
+
+int number_begin(void); /* once; 0, or -1 without memory */
+
+/* A JSON number to what Python's float() makes of it; NULL if it is none or not plain, else where it ends. */
+const char *read_number(const char *at, const char *end, double *value, int *is_whole);
+
+/* Bytes that grow. */
+typedef struct {
+    char *start;
+    size_t length, room;
+    int failed; /* there was no memory; nothing is appended any more */
+} Buffer;
+
+void buffer_add(Buffer *, const void *bytes, size_t length);
+
+/* 0; -1 without memory; 1 if the body is not plain or has not as many instances as there are predictions. */
+int write_lines(const Codec *, Text body, Text head, Text predictions, Buffer *lines);
+
+#endif

@@ -1,0 +1,236 @@
+"""The compiled codec takes nothing that the decoder in Python refuses, and reads the same bits."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from app.signature import Feature, FeatureType, Signature
+from app.wire import plain
+from app.wire._codec import Codec
+from app.wire.decoder import InstancesDecoder
+from app.wire.plain import make_codec
+from tests.processes import PROJECT
+from tests.unit.wire.test_instances import CODEC, SIGNATURE, assert_plain_agrees
+from tests.unit.wire.test_instances_generated import INSTANCES
+
+SOURCES = PROJECT / "app" / "wire" / "codec"
+NUMBER = Signature((Feature("x", FeatureType.NUMBER),))
+
+PLAIN = [
+    '{"instances":[{"carrier":"AA","hour":17}]}',
+    '{"instances": [{"carrier": "Zürich", "hour": -3, "class": 20, "a/b": 1.5e-3, "a~b": 7, "Größe": true, "": 0.1}]}',
+    ' {\t"instances" :\r\n[ { "hour" : null , "carrier" : null } , {"carrier":"","hour":0} ] } \n',
+    '{"parameters": {}, "instances": [{"carrier": "AA", "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1}], "parameters": null}',
+    '{"instances": [{"hour": 1, "carrier": "AA"}, {"carrier": "AA", "hour": 1}, {"hour": 2.0, "carrier": "AA"}]}',
+    '{"instances": [{"carrier": "AA", "hour": -0, "a/b": -0, "": -0.0, "a~b": -0.0}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1e3, "a/b": 1E+2, "": 123456789.123456789}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "a~b": 2147483647}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "a~b": -2147483648}]}',
+]
+NOT_PLAIN = [
+    "", "{}", "[]", "null", '{"instances": []}', '{"instances": {}}', '{"instances": [1]}', '{"instances": [{}]}',
+    '{"instances": [{"carrier": "AA"}]}', '{"instances": [{"carrier": "AA", "hour": 1}]', "\ufeff" + PLAIN[0],
+    '{"instances": [{"carrier": "AA", "hour": 1},]}', '{"instances": [{"carrier": "AA", "hour": 1,}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1} {"carrier": "AA", "hour": 1}]}', PLAIN[0] + "x", PLAIN[0] + PLAIN[0],
+    '{"instances": [{"carrier": "AA", "hour": 1}], "instances": [{"carrier": "AA", "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1}], "parameters": {}, "parameters": {}}',
+    '{"parameters": {}, "instances": [{"carrier": "AA", "hour": 1}], "parameters": {}}',
+    '{"instances": [{"carrier": "AA", "hour": 1}], "parameters": {"a": 1}}',
+    '{"instances": [{"carrier": "AA", "hour": 1}], "more": null}', '{"Instances": [{"carrier": "AA", "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "hour": 1}]}', '{"instances": [{"carrier": "AA", "hour": 1, "x": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "": 1, "": 2}]}',
+    '{"instances": [{"carrier": "UA", "hour": 1}]}', '{"instances": [{"carrier": 1, "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": "1"}]}', '{"instances": [{"carrier": "AA", "hour": true}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1.5}]}', '{"instances": [{"carrier": "AA", "hour": 1e400}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "a/b": 1e39}]}', '{"instances": [{"carrier": "AA", "hour": NaN}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "a/b": Infinity}]}', '{"instances": [{"carrier": "AA", "hour": 01}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "a/b": 340282346638528859811704183484516925441}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "a~b": 2147483648}]}',
+    '{"instances": [{"carrier": "AA", "hour": +1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1.}]}', '{"instances": [{"carrier": "AA", "hour": .5}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1e}]}', '{"instances": [{"carrier": "AA", "hour": -}]}',
+    '{"instances": [{"carrier": "AA", "hour": 9223372036854775808}]}', "{'instances': [{'carrier': 'AA', 'hour': 1}]}",
+    '{"instances": [{"carrier": "AA", "hour": 1, "Größe": 1}]}', '{"instances": [{"carrier": "AA", "hour": tru}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "class": 30}]}', '{"instances": [{"carrier": "AA", "hour": nul}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "class": "10"}]}', '{"instances": [{"carrier": "AA" "hour": 1}]}',
+]  # fmt: skip
+
+
+def assert_corpus(codec: Codec | None) -> None:
+    """Every body of the two lists is taken, or is not, and nowhere do the decoders differ."""
+    for body in PLAIN:
+        assert assert_plain_agrees(body.encode(), codec=codec), body
+    for body in NOT_PLAIN:
+        assert not assert_plain_agrees(body.encode(), codec=codec), body
+
+
+def test_plain_bodies_are_taken_and_others_left() -> None:
+    """What callers nearly always send is plain; what is not valid never is."""
+    assert_corpus(CODEC)
+    two = b'{"instances": [{"carrier": "AA", "hour": 1}, {"carrier": "AA", "hour": 1}]}'
+    assert assert_plain_agrees(two, max_instances=2)
+    assert not assert_plain_agrees(two, max_instances=1)
+
+
+@pytest.mark.parametrize(
+    ("check", "without"),
+    [
+        ("reading->seen[*column] == reading->instance", "0"),
+        ("n_required == codec->n_required", "1"),
+        ("!(fabs(number) < MAX_NUMBER)", "0"),
+        ("reading->has_parameters++ ||", ""),
+        ("return reading->at == reading->end ? END", "return 1 ? END"),
+        ("number <= 2147483647.0 && number == trunc(number)", "1"),
+        ("fabs(number) < 9007199254740992.0 && number == trunc(number)", "1"),
+        ("if (!found || nth >= codec->n_features)", "if (!found) { *column = 3; return 1; } if (0)"),
+        ("reading.instance <= max_instances", "1"),
+        ("&& !(*is_whole && *value == 0)", ""),
+        ("at++; /* JSON has no leading zeros */", "while (at < end && is_digit(*at)) at++;"),
+    ],
+)
+def test_a_codec_without_a_check_is_found_out(tmp_path: Path, check: str, without: str) -> None:
+    """The two lists above, and the comparison, are enough to see it."""
+    files = []
+    n_found = 0
+    for source in SOURCES.iterdir():
+        text = source.read_text(encoding="utf-8")
+        n_found += text.count(check)
+        (tmp_path / source.name).write_text(text.replace(check, without), encoding="utf-8")
+        files += [str(tmp_path / source.name)] * (source.suffix == ".c")
+    assert n_found == 1
+    target = tmp_path / "_codec.so"
+    include = f"-I{sysconfig.get_path('include')}"
+    subprocess.run(
+        ["gcc", "-std=c11", "-O0", "-shared", "-fPIC", include, *files, "-lm", "-o", str(target)], check=True
+    )
+    spec = importlib.util.spec_from_file_location("app.wire._codec", target)
+    assert spec is not None
+    assert spec.loader is not None
+    spoiled = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(spoiled)
+    with pytest.raises(AssertionError):
+        assert_spoiled(spoiled.Codec)
+
+
+def assert_spoiled(kind: type[Codec]) -> None:
+    """The comparisons, on a codec of this kind."""
+    codec = kind(tuple(map(plain._describe, SIGNATURE.features)))
+    assert_corpus(codec)
+    assert not assert_plain_agrees(PLAIN[5].encode(), max_instances=2, codec=codec)
+
+
+@given(INSTANCES, st.sampled_from([None, 1]), st.booleans())
+def test_any_valid_instances_read_the_same(
+    generated: list[dict[str, tuple[Any, float]]], indent: Any, raw: bool
+) -> None:
+    """And are taken, if their whole numbers are exact and no name is escaped."""
+    instances = [{name: value for name, (value, _) in row.items()} for row in generated]
+    body = json.dumps({"instances": instances}, indent=indent, ensure_ascii=not raw)
+    numbers = [value for row in instances for value in row.values() if isinstance(value, int | float)]
+    is_plain = "\\u" not in body and all(abs(number) < 2**53 for number in numbers)
+    assert assert_plain_agrees(body.encode()) or not is_plain
+
+
+PIECES = ['"', "\\", ",", ":", "{", "}", "[", "]", "-", "+", ".", "e", "0", "1", "9" * 20, "null", "true", " ", "\n",
+          '"hour"', '"carrier"', '"AA"', '"instances"', "NaN", "\0", "é"]  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(
+    st.sampled_from(PLAIN),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 8), st.sampled_from(PIECES)), max_size=4),
+)
+def test_bodies_that_are_nearly_plain(body: str, changes: list[tuple[int, int, str]]) -> None:
+    """Pieces taken out and put in anywhere: what is taken all the same is valid."""
+    for at, n_removed, piece in changes:
+        body = body[:at] + piece + body[at + n_removed :]
+    assert_plain_agrees(body.encode())
+
+
+@settings(max_examples=500)
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True))
+@example("2.2250738585072011e-308")
+@example("9007199254740993")
+@example("0.1e-45")
+@example("1.00000005960464477539062")  # between two float32, and nearer to which only the whole of it says
+@example("123456789012345678e-22")
+@example("8.5e22")
+def test_any_number_is_read_as_python_reads_it(text: str) -> None:
+    """To float64 and from there to float32, each rounded once."""
+    codec = make_codec(NUMBER)
+    assert codec is not None
+    rows = codec.read(f'{{"instances": [{{"x": {text}}}]}}'.encode(), 1)
+    value = json.loads(text)
+    if rows is None:
+        assert len(text) > 64 or abs(value) >= 1e38
+    else:
+        assert rows == np.array([value], dtype=np.float32).tobytes()
+
+
+def test_names_that_json_escapes_have_no_codec() -> None:
+    """Or none for those that cannot be written at all; the decoder in Python reads them."""
+    for name in ['"', "\\", "\n", "\ud800"]:
+        assert make_codec(Signature((Feature(name, FeatureType.NUMBER),))) is None
+    assert make_codec(Signature(())) is None
+
+
+def test_categories_that_json_escapes_are_left_to_the_other_decoder() -> None:
+    """The rest of the feature's categories are plain."""
+    decoder = InstancesDecoder(Signature((Feature("x", FeatureType.CATEGORY, categories=('"', "\\", "b", "\x7f")),)))
+    for code, name in enumerate(['"', "\\", "b", "\x7f"]):
+        decoded = decoder.decode(
+            json.dumps({"instances": [{"x": name}]}, ensure_ascii=False).encode(),
+            max_instances=1,
+            unknown_is_missing=False,
+        )
+        assert decoded.matrix.tolist() == [[code]]
+        assert (decoded.instances is None) is (name in ("b", "\x7f"))
+        (line,) = decoder.encode_lines(decoded, "{", "0.5").splitlines()
+        assert json.loads(line)["treeserve.features.category"] == {"x": name}
+
+
+def test_without_a_built_codec_every_body_is_read_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More slowly, with the same answer."""
+    monkeypatch.setattr(plain, "_codec", None)
+    decoded = InstancesDecoder(SIGNATURE).decode(PLAIN[0].encode(), max_instances=1, unknown_is_missing=False)
+    assert decoded.instances == [{"carrier": "AA", "hour": 17}]
+
+
+def test_wide_models_and_many_categories() -> None:
+    """Names are found whatever their number and order."""
+    names = [f"feature {n}" for n in range(3000)]
+    decoder = InstancesDecoder(
+        Signature(
+            (
+                *(Feature(name, FeatureType.NUMBER) for name in names),
+                Feature("airport", FeatureType.CATEGORY, categories=tuple(f"A{n}" for n in range(5000))),
+            )
+        )
+    )
+    rng = np.random.default_rng(0)
+    for n in (0, 4999):
+        values = {name: float(rng.integers(100)) for name in rng.permutation(names)}
+        body = json.dumps({"instances": [{**values, "airport": f"A{n}"}]}).encode()
+        decoded = decoder.decode(body, max_instances=1, unknown_is_missing=False)
+        assert decoded.instances is None
+        assert decoded.matrix[0].tolist() == [*(values[name] for name in names), n]
+
+
+@pytest.mark.parametrize("predictions", [b"", b"0.5", b"0.5,0.5,0.5", b"[0.5", b"0.5,0.5,"])
+def test_lines_want_as_many_predictions_as_instances(predictions: bytes) -> None:
+    """Else none are written."""
+    codec = make_codec(SIGNATURE)
+    assert codec is not None
+    assert codec.lines(PLAIN[2].encode(), b"{", b"0.5,[0.1,0.2]") is not None
+    assert codec.lines(PLAIN[2].encode(), b"{", predictions) is None or predictions == b"0.5,0.5,"
