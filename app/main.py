@@ -16,7 +16,7 @@ from app.endpoints.middleware import RequestMiddleware
 from app.endpoints.model_info import model_router
 from app.endpoints.openapi import add_openapi
 from app.endpoints.operations import operations_router
-from app.endpoints.predict import PredictEndpoint, PredictRoute
+from app.endpoints.predict import PATH, PredictEndpoint, PredictFirst
 from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.errors import ModelError, ServingError
 from app.line_sink import LineSink, open_file
@@ -83,11 +83,11 @@ def create_app(
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     predict = PredictEndpoint(rollout, payload_log, metrics, settings)
-    app.router.routes.append(PredictRoute(predict))
     app.include_router(model_router(rollout, settings))
     app.include_router(operations_router(rollout, metrics))
     add_docs(app)
     add_openapi(app, rollout, settings)
+    app.middleware_stack = PredictFirst(RequestMiddleware(predict, metrics, PATH), app.build_middleware_stack())
     return app
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from app.tallies import Spreads, Tally
 
 # 100 µs to 10 s, about three a decade: a single row answers in the first ones, a batch in the last.
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -28,32 +30,36 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.requests = Counter(
-            "treeserve_requests", "Requests answered: traffic and errors.", ["route", "status"], registry=registry
+        # Changed with every request, by the event loop's thread alone.
+        self.requests = Tally(
+            "treeserve_requests", "Requests answered: traffic and errors.", ["route", "status"], registry
         )
-        self.request_duration = Histogram(
+        self.request_duration = Spreads(
             "treeserve_request_duration_seconds",
             "From the request's first byte handed over to the answer's last: what a caller waits.",
             ["route"],
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
+            registry,
         )
-        self.inference_duration = Histogram(
+        self.inference_duration = Spreads(
             "treeserve_inference_duration_seconds",
             "The forest alone, without reading and writing JSON: where the time goes.",
-            buckets=_SECONDS,
-            registry=registry,
+            [],
+            _SECONDS,
+            registry,
         )
-        self.rows = Counter("treeserve_rows", "Instances predicted: the work done.", registry=registry)
-        self.rows_per_request = Histogram(
-            "treeserve_rows_per_request",
-            "Instances in one request: how callers batch.",
-            buckets=_ROWS,
-            registry=registry,
+        self.rows = Tally("treeserve_rows", "Instances predicted: the work done.", [], registry)
+        self.rows_per_request = Spreads(
+            "treeserve_rows_per_request", "Instances in one request: how callers batch.", [], _ROWS, registry
         )
-        self.requests_in_flight = Gauge(
-            "treeserve_requests_in_flight", "Requests received and not yet answered: saturation.", registry=registry
+        self.requests_in_flight = Tally(
+            "treeserve_requests_in_flight",
+            "Requests received and not yet answered: saturation.",
+            [],
+            registry,
+            is_gauge=True,
         )
+        # Changed seldom, or by other threads.
         self.unknown_categories = Counter(
             "treeserve_unknown_categories",
             "Unknown categories predicted as missing values: the model is growing old.",

@@ -10,11 +10,11 @@ import asyncio
 import logging
 import time
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.endpoints.problem import answer_serving_error
+from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.endpoints.request_context import open_request_context
 from app.errors import ServiceEnding, ServingError
 from app.metrics import Metrics
@@ -30,22 +30,30 @@ _OTHER_ROUTE = "other"
 class RequestMiddleware:
     """Identifies, times, counts and, where the code inside fails, answers each request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, route: str | None = None) -> None:
+        """
+        Wrap an app.
+
+        Parameters
+        ----------
+        route : str or None
+            The only route that the app has; None asks the scope which one was taken.
+        """
         self._app = app
         self._metrics = metrics
+        self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
         context = open_request_context(scope)
         if scope["method"] == "HEAD":
             # As GET, to all that comes after; the server, which has the scope as it was, leaves the body away.
             scope = {**scope, "method": "GET"}
         status = 0
-        is_body_read = not _has_body(scope)
+        is_body_read = not context.has_body
 
         async def receive_noting_the_end() -> Message:
             nonlocal is_body_read
@@ -57,22 +65,26 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = context.request_id
+                own = [(b"x-request-id", context.request_id.encode("ascii"))]
                 if not is_body_read:
                     # Refused unread: the server would otherwise take in all the rest to find the next request.
-                    headers["Connection"] = "close"
+                    own.append((b"connection", b"close"))
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
-        async def answer(failure: ServingError) -> None:
-            response = await answer_serving_error(Request(scope), failure)
+        async def answer(failure: ServingError | HTTPException) -> None:
+            to_response = answer_serving_error if isinstance(failure, ServingError) else answer_http_exception
+            response = await to_response(Request(scope), failure)
             await response(scope, receive, send_with_id)
 
-        self._metrics.requests_in_flight.inc()
+        in_flight = self._metrics.requests_in_flight.values
+        in_flight[()] += 1
         try:
             await self._app(scope, receive_noting_the_end, send_with_id)
         except ClientDisconnect:
             status = _CLIENT_CLOSED_REQUEST
+        except (ServingError, HTTPException) as failure:
+            await answer(failure)
         except asyncio.CancelledError:  # the server's time to end is over, and this is the last that it lets run
             if not status:
                 await answer(ServiceEnding("The service has to end now and cannot finish this request; send it again."))
@@ -82,12 +94,7 @@ class RequestMiddleware:
                 raise  # part of an answer is out already: only closing the connection tells the caller
             await answer(ServingError("It is not the request's fault; the log has this request id with the reason."))
         finally:
-            self._metrics.requests_in_flight.dec()
-            route = getattr(scope.get("route"), "path", _OTHER_ROUTE)
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.request_duration.labels(route).observe(time.perf_counter() - started)
-
-
-def _has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+            in_flight[()] -= 1
+            route = self._route or str(getattr(scope.get("route"), "path", _OTHER_ROUTE))
+            self._metrics.requests.values[route, str(status)] += 1
+            self._metrics.request_duration.values[route,].observe(time.perf_counter() - context.started_s)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
+from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
-from starlette.responses import Response
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.cores import available_cores
 from app.endpoints.body import read_json_body
 from app.endpoints.request_context import RequestContext, request_context
 from app.metrics import Metrics
@@ -19,31 +19,40 @@ from app.predictor import Predictor
 from app.rollout import Rollout
 from app.settings import Settings
 from app.wire.answer import encode_answer, encode_predictions
+from app.wire.decoder import Decoded
 
+PATH = "/predict"
 # So much takes about a millisecond to answer; more than that must not hold other requests up.
 _INLINE_BYTES = 32 * 1024
 _INLINE_OBJECTS = 64
 
 
-class PredictRoute(Route):
+class PredictFirst:
     """
-    The route of ``POST /predict``.
+    Leads ``/predict`` to its endpoint, and everything else to the app.
 
-    It notes itself in the scope, from where the metrics take a request's route: FastAPI's
-    routes do so themselves, Starlette's leave it to a router that FastAPI replaces.
+    The framework's own way, through its layers and routes, takes several times what answering takes.
     """
 
-    def __init__(self, endpoint: PredictEndpoint) -> None:
-        super().__init__("/predict", endpoint, methods=["POST"])
+    def __init__(self, predict: ASGIApp, app: ASGIApp) -> None:
+        self._predict = predict
+        self._app = app
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is for this route."""
-        match, child_scope = super().matches(scope)
-        return match, child_scope if match is Match.NONE else {**child_scope, "route": self}
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_predict = scope["type"] == "http" and scope["path"] == PATH
+        await (self._predict if is_predict else self._app)(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: bytes
+    decoded: Decoded
+    inference_s: float
 
 
 class PredictEndpoint:
-    """A bare ASGI endpoint: FastAPI's own way to the body costs several times the prediction."""
+    """A bare ASGI endpoint: it writes its own answer, and raises where there is none."""
 
     def __init__(self, rollout: Rollout, payload_log: PayloadLog, metrics: Metrics, settings: Settings) -> None:
         self._rollout = rollout
@@ -51,10 +60,19 @@ class PredictEndpoint:
         self._metrics = metrics
         self._settings = settings
         # No more batches at once than can be worked on: each takes many times its body's memory.
-        self._batches = anyio.CapacityLimiter(os.cpu_count() or 1)
+        self._batches = anyio.CapacityLimiter(available_cores())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """
+        Answer one request.
+
+        Raises
+        ------
+        ServingError, starlette.exceptions.HTTPException
+            If it cannot be answered; nothing has been sent then.
+        """
+        if scope["method"] != "POST":
+            raise HTTPException(405, headers={"Allow": "POST"})
         predictor = self._rollout.current
         body = await read_json_body(scope, receive, self._settings.max_body_bytes)
         context = request_context(scope)
@@ -62,35 +80,41 @@ class PredictEndpoint:
             answer = self._answer(body, predictor, context)
         else:
             answer = await anyio.to_thread.run_sync(self._answer, body, predictor, context, limiter=self._batches)
-        await Response(answer, media_type="application/json")(scope, receive, send)
+        self._count(answer)
+        headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> bytes:
+    def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> _Answer:
         started_ns = time.perf_counter_ns()
         decoded = predictor.decoder.decode(
             body,
             max_instances=self._settings.max_instances,
             unknown_is_missing=predictor.unknown_is_missing(self._settings.unknown_category),
         )
-        with self._metrics.inference_duration.time():
-            matrix = predictor.predict(decoded.matrix)
+        decoded_ns = time.perf_counter_ns()
+        matrix = predictor.predict(decoded.matrix)
+        predicted_ns = time.perf_counter_ns()
         predictions = encode_predictions(matrix)
         answer = encode_answer(context.request_id, predictor.version, predictions, decoded.warnings)
-        duration_ns = time.perf_counter_ns() - started_ns
-        n_rows = len(decoded.matrix)
-        self._metrics.rows.inc(n_rows)
-        self._metrics.rows_per_request.observe(n_rows)
-        if decoded.unknown:
-            self._metrics.unknown_categories.inc(sum(map(len, decoded.unknown.values())))
         self._payload_log.record(
             Exchange(
                 request_id=context.request_id,
                 trace_id=context.trace_id,
                 at_s=context.at_s,
-                duration_ns=duration_ns,
+                duration_ns=time.perf_counter_ns() - started_ns,
                 version=predictor.version,
                 decoder=predictor.decoder,
                 decoded=decoded,
                 predictions=predictions,
             )
         )
-        return answer
+        return _Answer(answer, decoded, (predicted_ns - decoded_ns) / 1e9)
+
+    def _count(self, answer: _Answer) -> None:
+        n_rows = len(answer.decoded.matrix)
+        self._metrics.inference_duration.values[()].observe(answer.inference_s)
+        self._metrics.rows.values[()] += n_rows
+        self._metrics.rows_per_request.values[()].observe(n_rows)
+        if answer.decoded.unknown:
+            self._metrics.unknown_categories.inc(sum(map(len, answer.decoded.unknown.values())))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.metrics import Metrics
+from app.tallies import Spreads, Tally
 
 
 @pytest.mark.parametrize(
@@ -28,15 +29,21 @@ from app.metrics import Metrics
 )
 def test_a_metric_keeps_its_name_its_kind_and_its_labels(name: str, labels: list[str], kind: str) -> None:
     """Boards, rules and alerts of others stand on them."""
-    [metric] = [one for one in vars(Metrics(CollectorRegistry())).values() if getattr(one, "_name", None) == name]
-    assert (list(metric._labelnames), metric._type) == (labels, kind)
+    collectors = CollectorRegistry()
+    metrics = Metrics(collectors)
+    metrics.requests.values["/predict", "200"] += 1
+    metrics.request_duration.values["/predict",].observe(0.003)
+    metrics.model_info.labels("a", "1", "b", "c").set(1)
+    [family] = [family for family in collectors.collect() if family.name == name]
+    named = {label for sample in family.samples for label in sample.labels} - {"le"}
+    assert (named, family.type) == (set(labels), kind)
 
 
 def test_two_services_in_one_process_count_apart() -> None:
     """Nothing is global, so an embedding application or a test reads its own."""
     first, second = CollectorRegistry(), CollectorRegistry()
-    Metrics(first).rows.inc(3)
-    Metrics(second).rows.inc(4)
+    Metrics(first).rows.values[()] += 3
+    Metrics(second).rows.values[()] += 4
     assert first.get_sample_value("treeserve_rows_total") == 3
     assert second.get_sample_value("treeserve_rows_total") == 4
 
@@ -45,14 +52,31 @@ def test_what_is_exposed_is_prometheus_text_with_every_reason() -> None:
     """A scraper reads it, and each family says why it exists."""
     metrics = Metrics(CollectorRegistry())
     metrics.payload_dropped.labels("queue_full").inc(2)
-    metrics.request_duration.labels("/predict").observe(0.003)
+    for seconds in (0.0025, 0.003, 11):
+        metrics.request_duration.values["/predict",].observe(seconds)
     families = {family.name: family for family in text_string_to_metric_families(metrics.expose().decode())}
     assert all(family.documentation.endswith(".") or "_created" in name for name, family in families.items())
     dropped = {s.labels["reason"]: s.value for s in families["treeserve_payload_dropped"].samples if "_total" in s.name}
     assert dropped == {"queue_full": 2, "write_failed": 0, "closed": 0}
-    buckets = {
-        sample.labels["le"]: sample.value
-        for sample in families["treeserve_request_duration_seconds"].samples
-        if sample.name.endswith("_bucket")
-    }
-    assert (buckets["0.0025"], buckets["0.005"], buckets["+Inf"]) == (0, 1, 1)
+    samples = families["treeserve_request_duration_seconds"].samples
+    buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
+    assert (buckets["0.001"], buckets["0.0025"], buckets["0.005"], buckets["10.0"], buckets["+Inf"]) == (0, 1, 2, 2, 3)
+    totals = {sample.name.rpartition("_")[2]: sample.value for sample in samples if "le" not in sample.labels}
+    assert totals == {"sum": pytest.approx(11.0055), "count": 3}
+
+
+def test_tallies_read_as_the_client_librarys_own() -> None:
+    """The same observations, exposed in the same words."""
+    own, library = CollectorRegistry(), CollectorRegistry()
+    bounds = (0.1, 1.0, 10.0)
+    spreads = Spreads("seconds", "Help.", ["route"], bounds, own)
+    histogram = Histogram("seconds", "Help.", ["route"], registry=library, buckets=bounds)
+    tally = Tally("done", "Help.", ["route"], own)
+    counter = Counter("done", "Help.", ["route"], registry=library)
+    for value in (0.05, 0.1, 0.5, 100.0):
+        spreads.values["/x",].observe(value)
+        histogram.labels("/x").observe(value)
+        tally.values["/x",] += value
+        counter.labels("/x").inc(value)
+    expected = [line for line in generate_latest(library).splitlines() if b"_created" not in line]
+    assert generate_latest(own).splitlines() == expected

