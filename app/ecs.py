@@ -11,6 +11,7 @@ import logging
 import re
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
@@ -65,7 +66,13 @@ def static_fields(level: str, message: str, logger: str) -> dict[str, str]:
 
 def timestamp(seconds: float) -> str:
     """Seconds since the epoch as ECS writes them."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    whole, micros = divmod(round(seconds * 1e6), 1_000_000)
+    return f"{_second(whole)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def trace_id(traceparent: str | None) -> str | None:

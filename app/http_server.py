@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import httptools
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.endpoints.short_way import ShortWay
 
 # Long enough for a large batch to be answered, short enough for Kubernetes' 30 s.
 _DRAIN_S = 20
@@ -40,6 +43,7 @@ def make_server(app: FastAPI) -> uvicorn.Server:
         uvicorn.Config(
             app,
             http=HttpProtocol,
+            proxy_headers=False,  # nobody asks for the caller's address
             log_config=None,
             access_log=False,
             ws="none",
@@ -51,11 +55,16 @@ def make_server(app: FastAPI) -> uvicorn.Server:
 
 class HttpProtocol(HttpToolsProtocol):
     """
-    Answers a request that offers to go on in another protocol as if it did not.
+    Answers a request at once where the app has a short way for it, and does not lose bodies to offers of upgrades.
 
     Java's own client and ``curl --http2`` send ``Upgrade: h2c`` with their first request. RFC 9110 (7.8) lets a server
     ignore it; the parser takes what follows the head for the other protocol, and the body would be lost.
     """
+
+    def __init__(self, config: uvicorn.Config, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._short_way: ShortWay | None = getattr(config.app, "short_way", None)
+        self._body: list[bytes] | None = None  # of a request that may go the short way, as far as it has come
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the connection."""
@@ -63,9 +72,12 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError:
+            self._body = None
             text = "Invalid HTTP request received."
             self.logger.warning(text)
             self.send_400_response(text)
+        if self._body is not None:  # there is more to come, and to wait for
+            self._go_on_in_the_app()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -80,14 +92,59 @@ class HttpProtocol(HttpToolsProtocol):
             self._feed(data[n_read:])
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless the head has to be read again without its offer."""
-        if not self.parser.should_upgrade():
+        """Begin to answer, unless the body may come in the same piece, or the head is read again without its offer."""
+        if self._may_be_short():
+            self._body = []
+        elif not self.parser.should_upgrade():
             super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take in a piece of the body."""
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body.append(body)
+
     def on_message_complete(self) -> None:
-        """Note that the body is whole."""
+        """Answer at once, or note that the body is whole."""
+        if self._body is not None:
+            if self._answer_at_once(b"".join(self._body)):
+                self._body = None
+                self.on_response_complete()
+                return
+            self._go_on_in_the_app()
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def _may_be_short(self) -> bool:
+        return (
+            self._short_way is not None
+            and self.url == self._short_way.target
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)  # else another answer comes first
+            and not self.flow.write_paused  # a caller who does not read
+        )
+
+    def _answer_at_once(self, body: bytes) -> bool:
+        assert self._short_way is not None
+        answer = self._short_way.answer(self.headers, body)
+        if answer is None:
+            return False
+        head = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        self.transport.write(b"HTTP/1.1 200 OK\r\n" + head + answer)
+        return True
+
+    def _go_on_in_the_app(self) -> None:
+        """Give the app what has come so far."""
+        assert self._body is not None
+        pieces, self._body = self._body, None
+        super().on_headers_complete()
+        for piece in pieces:
+            super().on_body(piece)
 
     def _head_without_offer(self) -> bytes:
         method = self.parser.get_method()

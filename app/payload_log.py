@@ -1,83 +1,41 @@
 """
 The payload log: what was asked and what was answered, one ECS line an instance.
 
-A request only hands its exchange over; a thread of its own turns it into lines and writes
-them. What does not fit into the bounded queue, or cannot be written, is dropped and counted.
+Whoever answers hands the lines over; a thread of its own writes them. What does not fit into the bounded queue, or
+cannot be written, is dropped and counted.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass
 
-from app.ecs import PREDICTION_DATASET, static_fields, timestamp
 from app.line_sink import LinesLost, Sink
 from app.metrics import DropReason, Metrics
-from app.model_version import ModelVersion
-from app.wire.decoder import Decoded, InstancesDecoder
 
 log = logging.getLogger(__name__)
 
-# What may wait to be written: lines, and the bytes of the bodies that they came in. A body is kept as it came; the
-# instances of one that is not plain take several times its size beside it.
-MAX_WAITING_LINES = 100_000
+# What may wait to be written: some 70,000 lines of a model with 20 features.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-# How long lines wait at most before they are written, and so how many share one turn of the writer's thread: each turn
-# takes the interpreter away from requests for a moment.
+# How long lines wait at most before they are written. Each time the writer takes the interpreter away from requests
+# for a moment, so it does not come for every line.
 _PAUSE_S = 0.02
-# What is written in one piece; a reader that comes back is not given a hundred megabytes at once.
+# What is written in one piece; a reader that comes back is not given everything at once.
 _BYTES_A_WRITE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class PayloadLog:
     """
-    One request and its answer.
+    Writes lines to a sink from a thread of its own.
 
     Attributes
     ----------
-    request_id : str
-    trace_id : str or None
-    at_s : float
-        When the request came, in seconds since the epoch.
-    duration_ns : int
-        From the body's last byte to the answer's first.
-    version : ModelVersion
-    decoder : InstancesDecoder
-        Of the model version.
-    decoded : Decoded
-        By that decoder.
-    predictions : str
-        As `app.wire.answer.encode_predictions` writes them.
+    is_on : bool
+        Whether lines are wanted at all.
     """
 
-    request_id: str
-    trace_id: str | None
-    at_s: float
-    duration_ns: int
-    version: ModelVersion
-    decoder: InstancesDecoder
-    decoded: Decoded
-    predictions: str
-
-    @property
-    def n_lines(self) -> int:
-        """How many instances it has."""
-        return len(self.decoded.matrix)
-
-    @property
-    def n_bytes(self) -> int:
-        """A measure of the memory that it takes."""
-        return len(self.decoded.body)
-
-
-class PayloadLog:
-    """Writes exchanges to a sink from a thread of its own."""
-
-    def __init__(self, sink: Sink | None, metrics: Metrics, max_waiting_lines: int = MAX_WAITING_LINES) -> None:
+    def __init__(self, sink: Sink | None, metrics: Metrics) -> None:
         """
         Make a log that is not running yet.
 
@@ -86,11 +44,10 @@ class PayloadLog:
         sink : Sink or None
             Where the lines go; None writes nothing and counts nothing.
         """
+        self.is_on = sink is not None
         self._sink = sink
         self._metrics = metrics
-        self._max_waiting_lines = max_waiting_lines
-        self._waiting: deque[Exchange] = deque()
-        self._n_waiting_lines = 0
+        self._waiting: deque[tuple[bytes, int]] = deque()
         self._n_waiting_bytes = 0
         self._changing = threading.Lock()
         self._closing = threading.Event()
@@ -100,30 +57,24 @@ class PayloadLog:
 
     def start(self) -> None:
         """Start the writer."""
-        if self._sink is not None:
+        if self.is_on:
             self._writer.start()
 
-    def record(self, exchange: Exchange) -> None:
-        """Hand an exchange over; never blocks and never fails."""
-        if self._sink is None:
+    def record(self, lines: bytes, n_lines: int) -> None:
+        """Hand lines over; never blocks and never fails."""
+        if not self.is_on:
             return
-        n_lines, n_bytes = exchange.n_lines, exchange.n_bytes
         with self._changing:
             if self._closing.is_set():
                 self._drop(n_lines, DropReason.CLOSED)
-                return
-            # An exchange larger than the whole queue is taken when the queue is empty, or it never would be.
-            if self._n_waiting_lines and (
-                self._n_waiting_lines + n_lines > self._max_waiting_lines
-                or self._n_waiting_bytes + n_bytes > MAX_WAITING_BYTES
-            ):
+            # Lines larger than the whole queue are taken when the queue is empty, or they never would be.
+            elif self._n_waiting_bytes and self._n_waiting_bytes + len(lines) > MAX_WAITING_BYTES:
                 if not self._lost[DropReason.QUEUE_FULL]:
                     log.warning("the payload log's queue is full, for its disk or reader is too slow; lines are lost")
                 self._drop(n_lines, DropReason.QUEUE_FULL)
-                return
-            self._waiting.append(exchange)
-            self._n_waiting_lines += n_lines
-            self._n_waiting_bytes += n_bytes
+            else:
+                self._waiting.append((lines, n_lines))
+                self._n_waiting_bytes += len(lines)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """
@@ -139,9 +90,9 @@ class PayloadLog:
         self._closing.set()
         self._writer.join(timeout_s)
         with self._changing:
-            self._drop(self._n_waiting_lines, DropReason.CLOSED)
+            self._drop(sum(n_lines for _, n_lines in self._waiting), DropReason.CLOSED)
             self._waiting.clear()
-            self._n_waiting_lines = self._n_waiting_bytes = 0
+            self._n_waiting_bytes = 0
         if n_lost := self._lost.total():
             reasons = ", ".join(f"{reason} {n_lines}" for reason, n_lines in self._lost.items() if n_lines)
             log.error("%d lines of the payload log have been lost since the start: %s", n_lost, reasons)
@@ -157,54 +108,28 @@ class PayloadLog:
                 return
 
     def _write_some(self) -> None:
-        """Take exchanges from the queue until there is enough for one write."""
+        """Take lines from the queue until there are enough for one write."""
         assert self._sink is not None
         pieces: list[bytes] = []
         n_lines = n_bytes = 0
-        while self._waiting and n_bytes < _BYTES_A_WRITE:
-            with self._changing:
-                if not self._waiting:  # the end has come, and thrown it away
-                    break
-                exchange = self._waiting.popleft()
-                self._n_waiting_lines -= exchange.n_lines
-                self._n_waiting_bytes -= exchange.n_bytes
-            pieces.append(_encode(exchange))
-            n_lines += exchange.n_lines
-            n_bytes += len(pieces[-1])
+        with self._changing:
+            while self._waiting and n_bytes < _BYTES_A_WRITE:
+                piece, n_more = self._waiting.popleft()
+                pieces.append(piece)
+                n_lines += n_more
+                n_bytes += len(piece)
+            self._n_waiting_bytes -= n_bytes
+        n_lost = 0
         try:
             self._sink.write(b"".join(pieces))
         except OSError as error:  # a full disk, a reader that is gone
             n_lost = error.n_lines if isinstance(error, LinesLost) else n_lines
             self._drop(n_lost, DropReason.WRITE_FAILED)
-            self._metrics.payload_written.inc(n_lines - n_lost)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
-            self._write_failed = True
-            return
-        self._metrics.payload_written.inc(n_lines)
-        self._write_failed = False
+        self._write_failed = n_lost > 0
+        self._metrics.payload_written.inc(n_lines - n_lost)
 
     def _drop(self, n_lines: int, reason: DropReason) -> None:
         self._lost[reason] += n_lines  # a reason is counted by one thread at a time: under the lock, or by the writer
         self._metrics.payload_dropped.labels(reason).inc(n_lines)
-
-
-def _encode(exchange: Exchange) -> bytes:
-    version = exchange.version
-    fields = {
-        "@timestamp": timestamp(exchange.at_s),
-        **static_fields("info", "prediction", "treeserve.prediction"),
-        "event.dataset": PREDICTION_DATASET,
-        "event.duration": exchange.duration_ns,
-        "http.request.id": exchange.request_id,
-        "treeserve.model.name": version.name,
-        "treeserve.model.version": version.version,
-    }
-    optional = {
-        "trace.id": exchange.trace_id,
-        "treeserve.model.alias": version.alias,
-        "treeserve.model.run_id": version.run_id,
-    }
-    fields.update((name, value) for name, value in optional.items() if value is not None)
-    head = json.dumps(fields)[:-1] + ", "
-    return exchange.decoder.encode_lines(exchange.decoded, head, exchange.predictions)

@@ -9,17 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from app.artifacts import Card, GoldenRows, UnknownCategoryPolicy, read_artifact
-from app.errors import InvalidRequest, ModelUnfit, PredictionNotFinite
+from app.errors import InvalidRequest, ModelUnfit
 from app.forest.xgboost_forest import FloatMatrix, XGBoostForest
 from app.mlmodel import ModelFolder, read_model_folder
 from app.model_version import ModelVersion
 from app.profile import ReferenceProfile
 from app.signature import FeatureType, Signature, build_signature
+from app.wire.answer import AnswerEncoder
 from app.wire.decoder import InstancesDecoder
+from app.wire.log_lines import common_members
 
 
 class Forest(Protocol):
@@ -70,6 +69,10 @@ class Predictor:
         The model version's artifacts, each None where it has none.
     decoder : InstancesDecoder
         Reads the bodies of ``POST /predict`` for this signature.
+    answers : AnswerEncoder
+        Writes the answers.
+    log_members : str
+        What all its lines of the payload log have, as members of a JSON object.
     example : mapping of feature name to value
         An instance that `decoder` accepts.
     """
@@ -83,6 +86,8 @@ class Predictor:
     profile: ReferenceProfile | None
     golden: GoldenRows | None
     decoder: InstancesDecoder
+    answers: AnswerEncoder
+    log_members: str
     example: Mapping[str, Any]
 
     @classmethod
@@ -103,8 +108,9 @@ class Predictor:
         signature = build_signature(forest.document.features, folder.inputs, categories)
         decoder = InstancesDecoder(signature)
         golden = read_artifact(GoldenRows, folder.extra_file("golden.json"))
+        version = replace(version, run_id=version.run_id or folder.run_id)
         return cls(
-            version=replace(version, run_id=version.run_id or folder.run_id),
+            version=version,
             signature=signature,
             forest=forest,
             evaluator=Evaluator("xgboost", "the kernel has not been compared with it yet"),
@@ -113,33 +119,10 @@ class Predictor:
             profile=read_artifact(ReferenceProfile, folder.extra_file("profile.json")),
             golden=golden,
             decoder=decoder,
+            answers=AnswerEncoder(version),
+            log_members=common_members(version),
             example=_choose_example(signature, decoder, folder.input_example, golden),
         )
-
-    def predict(self, matrix: FloatMatrix) -> npt.NDArray[np.float32]:
-        """
-        Answer every row.
-
-        Parameters
-        ----------
-        matrix : numpy.ndarray of float32, shape (n_rows, n_features)
-            In the signature's order; categories as codes, missing values as NaN.
-
-        Returns
-        -------
-        numpy.ndarray of float32, shape (n_rows,) or (n_rows, n_classes)
-
-        Raises
-        ------
-        PredictionNotFinite
-            If an answer is NaN or infinite, which JSON cannot carry.
-        """
-        predictions = self.forest.predictions(matrix)
-        finite = np.isfinite(predictions)
-        if not finite.all():
-            row = int(np.argmin(finite.reshape(len(predictions), -1).all(axis=1)))
-            raise PredictionNotFinite(f"the model's answer to instance {row} is not a finite number")
-        return predictions
 
     def unknown_is_missing(self, policy: UnknownCategoryPolicy | None) -> bool:
         """

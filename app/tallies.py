@@ -22,6 +22,7 @@ class Tally(Collector):
 
     Attributes
     ----------
+    label_names : sequence of str
     values : dict of tuple of str to float
         By the labels' values; add to them.
     """
@@ -32,15 +33,19 @@ class Tally(Collector):
         self.name = name
         self.values: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._help = help_text
-        self._labels = labels
+        self.label_names = labels
         self._kind = GaugeMetricFamily if is_gauge else CounterMetricFamily
         if not labels:
             self.values[()] = 0.0
         registry.register(self)
 
+    def describe(self) -> Iterator[Metric]:
+        """What the registry asks to keep names apart."""
+        return self.collect()
+
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
-        family = self._kind(self.name, self._help, labels=self._labels)
+        family = self._kind(self.name, self._help, labels=self.label_names)
         for labels, value in self.values.items():
             family.add_metric(labels, value)
         yield family
@@ -73,6 +78,7 @@ class Spreads(Collector):
 
     Attributes
     ----------
+    label_names : sequence of str
     values : dict of tuple of str to Spread
         By the labels' values.
     """
@@ -83,14 +89,18 @@ class Spreads(Collector):
         self.name = name
         self.values: defaultdict[tuple[str, ...], Spread] = defaultdict(lambda: Spread(bounds))
         self._help = help_text
-        self._labels = labels
+        self.label_names = labels
         if not labels:
             self.values[()] = Spread(bounds)
         registry.register(self)
 
+    def describe(self) -> Iterator[Metric]:
+        """What the registry asks to keep names apart."""
+        return self.collect()
+
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
-        family = HistogramMetricFamily(self.name, self._help, labels=self._labels)
+        family = HistogramMetricFamily(self.name, self._help, labels=self.label_names)
         for labels, spread in self.values.items():
             spread.add_to(family, labels)
         yield family

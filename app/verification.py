@@ -59,7 +59,7 @@ def _verify_golden_rows(predictor: Predictor, golden: GoldenRows) -> None:
     try:
         body = json.dumps({"instances": golden.instances}).encode()
         matrix = predictor.decoder.decode(body, max_instances=MAX_GOLDEN_INSTANCES, unknown_is_missing=True).matrix
-        predictions = predictor.predict(matrix)
+        predictions = predictor.forest.predictions(matrix)
     except ServingError as error:
         where = f" ({error.faults[0].pointer}: {error.faults[0].detail})" if error.faults else ""
         raise ModelUnfit(f"golden.json does not fit the model: {error.detail}{where}") from None

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from email.message import Message as MimeMessage
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from app.endpoints.patience import Patience
 from app.endpoints.request_context import request_context
 from app.errors import BodyTooLarge, BodyTooSlow, UnsupportedMedia
 
 # A body that stalls holds memory and a connection. Apache's rule: so long for nothing, and more for all that arrives.
-_PATIENCE_S = 20.0
+PATIENCE_S = 20.0
 _BYTES_PER_S = 500
 # Python's parser takes time with the square of the number of parameters.
 _MAX_MEDIA_CHARACTERS = 256
 
 
-async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+async def read_json_body(scope: Scope, receive: Receive, max_bytes: int, patience: Patience) -> bytes:
     """
     Read the body of a request that must be JSON.
 
@@ -41,15 +41,14 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     try:
-        async with asyncio.timeout(_PATIENCE_S) as patience:
-            return await _read(receive, max_bytes, patience)
+        return await patience.wait_for(_read(receive, max_bytes, patience))
     except TimeoutError:
         raise BodyTooSlow(
-            f"The body has not arrived within {_PATIENCE_S:.0f} s and a second more for every {_BYTES_PER_S} bytes."
+            f"The body has not come within {patience.seconds:.0f} s, and a second more for every {_BYTES_PER_S} bytes."
         ) from None
 
 
-async def _read(receive: Receive, max_bytes: int, patience: asyncio.Timeout) -> bytes:
+async def _read(receive: Receive, max_bytes: int, patience: Patience) -> bytes:
     chunks: list[bytes] = []
     n_bytes = 0
     while True:
@@ -60,12 +59,10 @@ async def _read(receive: Receive, max_bytes: int, patience: asyncio.Timeout) -> 
         n_bytes += len(chunk)
         if n_bytes > max_bytes:
             raise _too_large(max_bytes)
-        chunks.append(chunk)
         if not message.get("more_body", False):
-            return b"".join(chunks)
-        ends_at = patience.when()
-        assert ends_at is not None
-        patience.reschedule(ends_at + len(chunk) / _BYTES_PER_S)
+            return b"".join([*chunks, chunk]) if chunks else chunk
+        chunks.append(chunk)
+        patience.give(len(chunk) / _BYTES_PER_S)
 
 
 def _check_media(headers: Headers) -> None:

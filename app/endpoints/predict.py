@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.cores import available_cores
-from app.endpoints.body import read_json_body
+from app.endpoints.body import PATIENCE_S, read_json_body
+from app.endpoints.patience import Patience
 from app.endpoints.request_context import RequestContext, request_context
 from app.metrics import Metrics
-from app.payload_log import Exchange, PayloadLog
+from app.payload_log import PayloadLog
 from app.predictor import Predictor
 from app.rollout import Rollout
 from app.settings import Settings
-from app.wire.answer import encode_answer, encode_predictions
-from app.wire.decoder import Decoded
+from app.wire.answer import encode_predictions
+from app.wire.exchange import Decoded, Exchange
 
 PATH = "/predict"
 # So much takes about a millisecond to answer; more than that must not hold other requests up.
@@ -27,25 +28,7 @@ _INLINE_BYTES = 32 * 1024
 _INLINE_OBJECTS = 64
 
 
-class PredictFirst:
-    """
-    Leads ``/predict`` to its endpoint, and everything else to the app.
-
-    The framework's own way, through its layers and routes, takes several times what answering takes.
-    """
-
-    def __init__(self, predict: ASGIApp, app: ASGIApp) -> None:
-        self._predict = predict
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        is_predict = scope["type"] == "http" and scope["path"] == PATH
-        await (self._predict if is_predict else self._app)(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     body: bytes
     decoded: Decoded
     inference_s: float
@@ -59,6 +42,7 @@ class PredictEndpoint:
         self._payload_log = payload_log
         self._metrics = metrics
         self._settings = settings
+        self._patience = Patience(PATIENCE_S)
         # No more batches at once than can be worked on: each takes many times its body's memory.
         self._batches = anyio.CapacityLimiter(available_cores())
 
@@ -74,9 +58,9 @@ class PredictEndpoint:
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"Allow": "POST"})
         predictor = self._rollout.current
-        body = await read_json_body(scope, receive, self._settings.max_body_bytes)
+        body = await read_json_body(scope, receive, self._settings.max_body_bytes, self._patience)
         context = request_context(scope)
-        if len(body) <= _INLINE_BYTES and body.count(b"{") <= _INLINE_OBJECTS:
+        if self._is_small(body):
             answer = self._answer(body, predictor, context)
         else:
             answer = await anyio.to_thread.run_sync(self._answer, body, predictor, context, limiter=self._batches)
@@ -85,6 +69,23 @@ class PredictEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
+    def answer_plain(self, body: bytes, context: RequestContext) -> bytes | None:
+        """The answer to a small and plain body; None, with nothing done, for any other, or if no model serves."""
+        predictor = self._rollout.predictor
+        if predictor is None or not self._is_small(body) or len(body) > self._settings.max_body_bytes:
+            return None
+        started_ns = time.perf_counter_ns()
+        decoded = predictor.decoder.decode_plain(body, self._settings.max_instances)
+        if decoded is None:
+            return None
+        answer = self._predict(decoded, predictor, context, started_ns)
+        self._count(answer)
+        return answer.body
+
+    @staticmethod
+    def _is_small(body: bytes) -> bool:
+        return len(body) <= _INLINE_BYTES and body.count(b"{") <= _INLINE_OBJECTS
+
     def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> _Answer:
         started_ns = time.perf_counter_ns()
         decoded = predictor.decoder.decode(
@@ -92,23 +93,19 @@ class PredictEndpoint:
             max_instances=self._settings.max_instances,
             unknown_is_missing=predictor.unknown_is_missing(self._settings.unknown_category),
         )
+        return self._predict(decoded, predictor, context, started_ns)
+
+    def _predict(self, decoded: Decoded, predictor: Predictor, context: RequestContext, started_ns: int) -> _Answer:
         decoded_ns = time.perf_counter_ns()
-        matrix = predictor.predict(decoded.matrix)
+        matrix = predictor.forest.predictions(decoded.matrix)
         predicted_ns = time.perf_counter_ns()
         predictions = encode_predictions(matrix)
-        answer = encode_answer(context.request_id, predictor.version, predictions, decoded.warnings)
-        self._payload_log.record(
-            Exchange(
-                request_id=context.request_id,
-                trace_id=context.trace_id,
-                at_s=context.at_s,
-                duration_ns=time.perf_counter_ns() - started_ns,
-                version=predictor.version,
-                decoder=predictor.decoder,
-                decoded=decoded,
-                predictions=predictions,
-            )
-        )
+        answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings)
+        if self._payload_log.is_on:
+            duration_ns = time.perf_counter_ns() - started_ns
+            exchange = Exchange(context.request_id, context.trace_id, context.at_us, duration_ns, decoded, predictions)
+            lines = predictor.decoder.encode_lines(predictor.log_members, exchange)
+            self._payload_log.record(lines, len(decoded.matrix))
         return _Answer(answer, decoded, (predicted_ns - decoded_ns) / 1e9)
 
     def _count(self, answer: _Answer) -> None:

@@ -26,17 +26,17 @@ class RequestContext:
         The caller's `X-Request-ID` if it is 1 to 128 printable ASCII characters, else a new one.
     trace_id : str or None
         From a valid `traceparent`.
-    at_s : float
-        When it came, in seconds since the epoch.
+    at_us : int
+        When it came, in microseconds since the epoch.
     started_s : float
         The same by `time.perf_counter`.
     """
 
-    __slots__ = ("at_s", "headers", "request_id", "started_s", "trace_id")
+    __slots__ = ("at_us", "headers", "request_id", "started_s", "trace_id")
 
     def __init__(self, headers: dict[bytes, bytes]) -> None:
         self.started_s = time.perf_counter()
-        self.at_s = time.time()
+        self.at_us = time.time_ns() // 1000
         self.headers = headers
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         # No secret, only one of its kind; sixteen random bytes of the system's take several times as long.

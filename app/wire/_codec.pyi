@@ -5,4 +5,14 @@ class Codec:
         self, features: tuple[tuple[bytes, bytes, int, bool, tuple[bytes, ...], tuple[float, ...]], ...]
     ) -> None: ...
     def read(self, body: bytes, max_instances: int, /) -> bytes | None: ...
-    def lines(self, body: bytes, head: bytes, predictions: bytes, /) -> bytes | None: ...
+    def lines(
+        self,
+        common: str,
+        body: bytes,
+        predictions: str,
+        request_id: str,
+        trace_id: str | None,
+        at_us: int,
+        duration_ns: int,
+        /,
+    ) -> bytes | None: ...

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
 
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import Fault
+from app.errors import Fault, PredictionNotFinite
 from app.model_version import ModelVersion
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -26,29 +27,36 @@ def encode_predictions(predictions: npt.NDArray[np.float32]) -> str:
 
     Raises
     ------
-    ValueError
-        If one is not finite, which JSON has no word for.
+    PredictionNotFinite
+        If one is NaN or infinite, which JSON has no word for.
     """
     values = predictions.tolist()
     if len(values) == 1 and isinstance(value := values[0], float) and math.isfinite(value):
         return repr(value)
-    return _encode(values)[1:-1]
+    try:
+        return _encode(values)[1:-1]
+    except ValueError:
+        row = int(np.argmin(np.isfinite(predictions).reshape(len(values), -1).all(axis=1)))
+        raise PredictionNotFinite(f"the model's answer to instance {row} is not a finite number") from None
 
 
-def encode_answer(request_id: str, version: ModelVersion, predictions: str, warnings: Sequence[Fault]) -> bytes:
-    """
-    Write an answer.
+class AnswerEncoder:
+    """Writes the answers of one model version."""
 
-    Parameters
-    ----------
-    predictions : str
-        As `encode_predictions` writes them.
-    """
-    told = f',"warnings":{_encode([describe_fault(warning) for warning in warnings])}' if warnings else ""
-    return (
-        f'{{"request_id":{_encode(request_id)},"model":{_encode({"name": version.name, "version": version.version})},'
-        f'"predictions":[{predictions}]{told}}}'
-    ).encode("ascii")
+    def __init__(self, version: ModelVersion) -> None:
+        self._model = f',"model":{_encode({"name": version.name, "version": version.version})},"predictions":['
+
+    def encode(self, request_id: str, predictions: str, warnings: Sequence[Fault]) -> bytes:
+        """
+        Write an answer.
+
+        Parameters
+        ----------
+        predictions : str
+            As `encode_predictions` writes them.
+        """
+        told = f'],"warnings":{_encode([describe_fault(warning) for warning in warnings])}}}' if warnings else "]}"
+        return f'{{"request_id":{encode_basestring_ascii(request_id)}{self._model}{predictions}{told}'.encode("ascii")
 
 
 def describe_fault(fault: Fault) -> dict[str, str]:

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from app.errors import Fault
 from app.signature import Signature
+from app.wire.exchange import Decoded, Exchange
 from app.wire.instances import InstancesReader
 from app.wire.log_lines import encode_lines
 from app.wire.plain import make_codec
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """
-    What a request asks.
-
-    Attributes
-    ----------
-    body : bytes
-    matrix : numpy.ndarray of float32, shape (n_instances, n_features)
-    instances : list of dict, or None
-        As the caller sent them; None where the body is plain and they can be read again.
-    unknown : dict of int to list of str
-        The features of each instance whose category is unknown and predicted as missing.
-    warnings : tuple of Fault
-        The same for the caller, the first `MAX_LISTED_FAULTS` of them.
-    """
-
-    body: bytes
-    matrix: npt.NDArray[np.float32]
-    instances: list[dict[str, Any]] | None
-    unknown: dict[int, list[str]]
-    warnings: tuple[Fault, ...]
 
 
 class InstancesDecoder:
@@ -46,6 +18,7 @@ class InstancesDecoder:
         self._codec = make_codec(signature)
         self._reader = InstancesReader(signature)
         self._signature = signature
+        self._n_features = signature.n_features
 
     def decode(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> Decoded:
         """
@@ -69,34 +42,39 @@ class InstancesDecoder:
         InvalidRequest
             With every fault that it has, in the order of the instances.
         """
-        rows = self._codec.read(body, max_instances) if self._codec else None
-        if rows is not None:
-            matrix = np.frombuffer(rows, np.float32).reshape(-1, self._signature.n_features)
-            return Decoded(body, matrix, None, {}, ())
+        plain = self.decode_plain(body, max_instances)
+        if plain is not None:
+            return plain
         read = self._reader.read(body, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
         return Decoded(body, read.matrix, read.instances, read.unknown, tuple(read.warnings.listed))
 
-    def encode_lines(self, decoded: Decoded, head: str, predictions: str) -> bytes:
+    def decode_plain(self, body: bytes, max_instances: int) -> Decoded | None:
+        """Read a body that is plain; None if it is not."""
+        rows = None if self._codec is None else self._codec.read(body, max_instances)
+        if rows is None:
+            return None
+        matrix = np.frombuffer(rows, np.float32).reshape(-1, self._n_features)
+        return Decoded(body, matrix, None, {}, ())
+
+    def encode_lines(self, common: str, exchange: Exchange) -> bytes:
         """
-        Write the payload log's lines of a body that was decoded.
+        Write the payload log's lines of a request that this decoder has read.
 
         Parameters
         ----------
-        decoded : Decoded
-            Of this decoder.
-        head : str
-            How each line begins: a JSON object that is open, up to the comma before its next member.
-        predictions : str
-            One JSON value an instance, with commas between.
+        common : str
+            What all lines have, as members of a JSON object.
+        exchange : Exchange
 
         Returns
         -------
         bytes
-            A whole line for each instance.
+            A whole line for each instance, in their order.
         """
-        if decoded.instances is None:
-            assert self._codec is not None
-            lines = self._codec.lines(decoded.body, head.encode(), predictions.encode())
-            assert lines is not None
-            return lines
-        return encode_lines(self._signature, decoded.instances, decoded.unknown, head, predictions)
+        request_id, trace_id, at_us, duration_ns, decoded, predictions = exchange
+        if decoded.instances is not None:
+            return encode_lines(self._signature, common, exchange)
+        assert self._codec is not None
+        lines = self._codec.lines(common, decoded.body, predictions, request_id, trace_id, at_us, duration_ns)
+        assert lines is not None
+        return lines

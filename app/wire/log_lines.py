@@ -1,39 +1,54 @@
-"""Instances as lines of the payload log, for bodies that the compiled codec leaves alone; it writes the same lines."""
+"""
+Instances as lines of the payload log.
+
+The compiled codec writes the same lines for bodies that are plain.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
+from app.ecs import PREDICTION_DATASET, static_fields, timestamp
+from app.model_version import ModelVersion
 from app.signature import FeatureType, Signature
+from app.wire.exchange import Exchange
 
 
-def encode_lines(
-    signature: Signature,
-    instances: Sequence[Mapping[str, Any]],
-    unknown: Mapping[int, Sequence[str]],
-    head: str,
-    predictions: str,
-) -> bytes:
+def common_members(version: ModelVersion) -> str:
+    """What all lines of a model version have, as members of a JSON object."""
+    fields = {
+        **static_fields("info", "prediction", "treeserve.prediction"),
+        "event.dataset": PREDICTION_DATASET,
+        "treeserve.model.name": version.name,
+        "treeserve.model.version": version.version,
+        "treeserve.model.alias": version.alias,
+        "treeserve.model.run_id": version.run_id,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
+
+
+def encode_lines(signature: Signature, common: str, exchange: Exchange) -> bytes:
     """
     Write a line for each instance.
 
     Parameters
     ----------
     signature : Signature
-    instances : sequence of mapping
-        As the caller sent them, and valid.
-    unknown : mapping of int to sequence of str
-        The features of an instance whose category the model does not know.
-    head : str
-        How each line begins: a JSON object that is open, up to the comma before its next member.
-    predictions : str
-        One JSON value an instance, with commas between.
+    common : str
+        What all lines have, as members of a JSON object.
+    exchange : Exchange
+        Whose body was not plain.
     """
+    decoded = exchange.decoded
+    assert decoded.instances is not None
+    start = {"@timestamp": timestamp(exchange.at_us / 1e6)}
+    if exchange.trace_id:
+        start["trace.id"] = exchange.trace_id
+    head = json.dumps({**start, "event.duration": exchange.duration_ns, "http.request.id": exchange.request_id})[:-1]
+    predictions = json.loads(f"[{exchange.predictions}]")
     kinds = {feature.name: feature.type for feature in signature.features}
     lines = []
-    for index, (instance, prediction) in enumerate(zip(instances, json.loads(f"[{predictions}]"), strict=True)):
+    for index, (instance, prediction) in enumerate(zip(decoded.instances, predictions, strict=True)):
         numbers: dict[str, float] = {}
         categories: dict[str, str] = {}
         for name, value in instance.items():
@@ -44,13 +59,13 @@ def encode_lines(
                 categories[name] = str(int(value) if isinstance(value, float) else value)
             else:
                 numbers[name] = int(value) if isinstance(value, bool) else value
-        fields = {
+        fields: dict[str, object] = {
             "treeserve.request.instance": index,
             "treeserve.features.number": numbers,
             "treeserve.features.category": categories,
             "treeserve.prediction": prediction,
         }
-        if index in unknown:
-            fields["treeserve.features.unknown"] = list(unknown[index])
-        lines.append(f"{head}{json.dumps(fields)[1:]}\n")
+        if index in decoded.unknown:
+            fields["treeserve.features.unknown"] = decoded.unknown[index]
+        lines.append(f"{head}, {common}, {json.dumps(fields)[1:]}\n")
     return "".join(lines).encode()

@@ -73,7 +73,8 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         if metric is not registry:
             described = next(iter(metric.describe()))
             name = described.name + ("_total" if described.type == "counter" else "")
-            in_code[name] = (list(metric._labelnames), described.documentation)
+            labels = metric.label_names if hasattr(metric, "label_names") else metric._labelnames
+            in_code[name] = (list(labels), described.documentation)
     documented = {}
     for name, text in table_rows("docs/operations.md", "metric"):
         found = re.fullmatch(r"`(\w+)`(?: \{(.*)\})?", name)

@@ -34,7 +34,7 @@ def test_the_kernel_answers_with_the_same_bits(predictor: Predictor) -> None:
     assert chosen.evaluator.name == f"kernel ({chosen.forest.walk})"
     assert (chosen.evaluator.reason, chosen.evaluator.has_disagreed) == (None, False)
     rows = to_rows(predictor)
-    np.testing.assert_array_equal(chosen.predict(rows), predictor.predict(rows))
+    np.testing.assert_array_equal(chosen.forest.predictions(rows), predictor.forest.predictions(rows))
 
 
 def test_a_model_without_golden_rows_is_compared_on_its_thresholds(predictor: Predictor) -> None:

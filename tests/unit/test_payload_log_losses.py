@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.line_sink import open_file
-from tests.unit.test_payload_log import Log, exchange, lines
+from tests.unit.test_payload_log import Log, names
 
 
 class GatedSink(io.BytesIO):
@@ -42,54 +42,46 @@ class FailingSink(io.BytesIO):
         return super().write(lines)
 
 
+@pytest.fixture
+def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand bytes, and lines of 100 are ten."""
+    monkeypatch.setattr("app.payload_log.MAX_WAITING_BYTES", 1000)
+
+
+@pytest.mark.usefixtures("small_queue")
 def test_a_full_queue_drops_and_counts_and_never_blocks(caplog: pytest.LogCaptureFixture) -> None:
     """A slow disk costs lines, never requests; the log says so at the first loss, and how many at the end."""
     sink = GatedSink()
-    own = Log(sink, max_waiting_lines=5)
+    own = Log(sink)
     own.log.start()
-    own.log.record(exchange("writing"))
+    own.record("writing", n_bytes=900)
     assert sink.began.wait(20)  # so that the queue is empty again
-    for name, n_rows in (("a", 3), ("b", 3), ("c", 2), ("d", 1)):
-        own.log.record(exchange(name, n_rows))
-    assert own.n_dropped("queue_full") == 3 + 1
+    for name, n_lines in (("a", 6), ("b", 5), ("c", 4), ("d", 1)):
+        own.record(name, n_lines, n_bytes=100)
+    assert own.n_dropped("queue_full") == 5 + 1
     sink.gate.set()
     assert own.log.close()
-    assert [line["http.request.id"] for line in lines(sink)] == ["writing", *"aaa", *"cc"]
-    assert own.n_written == 6
+    assert names(sink) == ["writing", *"aaaaaa", *"cccc"]
+    assert own.n_written == 11
     assert [record.getMessage() for record in caplog.records] == [
         "the payload log's queue is full, for its disk or reader is too slow; lines are lost",
-        "4 lines of the payload log have been lost since the start: queue_full 4",
+        "6 lines of the payload log have been lost since the start: queue_full 6",
     ]
 
 
+@pytest.mark.usefixtures("small_queue")
 def test_a_batch_larger_than_the_queue_is_taken_when_nothing_waits() -> None:
     """It would never fit otherwise."""
     sink = GatedSink()
-    own = Log(sink, max_waiting_lines=2)
-    own.log.start()
-    own.log.record(exchange("writing"))
-    assert sink.began.wait(20)
-    own.log.record(exchange("large", 10))
-    own.log.record(exchange("next"))
-    sink.gate.set()
-    assert own.log.close()
-    assert (own.n_written, own.n_dropped("queue_full")) == (11, 1)
-
-
-def test_few_large_bodies_fill_the_queue_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line is no measure of memory: an instance may have thousands of features."""
-    monkeypatch.setattr("app.payload_log.MAX_WAITING_BYTES", 1000)
-    sink = GatedSink()
     own = Log(sink)
     own.log.start()
-    own.log.record(exchange("writing", n_bytes=900))
-    assert sink.began.wait(20)  # so that its bytes are free again
-    for name, n_bytes in (("a", 600), ("b", 401), ("c", 400)):
-        own.log.record(exchange(name, n_bytes=n_bytes))
-    assert own.n_dropped("queue_full") == 1
+    own.record("writing")
+    assert sink.began.wait(20)
+    own.record("large", 20, n_bytes=100)
+    own.record("next", n_bytes=100)
     sink.gate.set()
     assert own.log.close()
-    assert [line["http.request.id"] for line in lines(sink)] == ["writing", "a", "c"]
+    assert (own.n_written, own.n_dropped("queue_full")) == (21, 1)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenPipeError()])
@@ -101,7 +93,7 @@ def test_a_failing_sink_costs_its_lines_and_is_told_once(error: Exception, caplo
     with caplog.at_level(logging.ERROR):
         own.log.start()
         for _ in range(3):
-            own.log.record(exchange(n_rows=2))
+            own.record("x", 2)
         assert own.log.close()
     assert (own.n_dropped("write_failed"), own.n_written) == (6, 0)
     assert [record.getMessage() for record in caplog.records] == [
@@ -129,17 +121,17 @@ def test_a_disk_with_room_again_gets_whole_lines(tmp_path: Path, full_disk: Call
     own.log.start()
     full_disk(30_000)
     for i in range(3):
-        own.log.record(exchange(f"early-{i}", n_rows=40))  # some 20 KB each: the second is cut in the middle
+        own.record(f"early-{i}", 40, n_bytes=499)  # 20 KB each: the second is cut in the middle
     for _ in range(2000):
         if (own.n_written or 0) + (own.n_dropped("write_failed") or 0) == 120:
             break
         threading.Event().wait(0.005)
     full_disk(None)
-    own.log.record(exchange("late", n_rows=3))
+    own.record("late", 3)
     assert own.log.close()
     sink.close()
     raw = path.read_text(encoding="utf-8").splitlines()
-    whole = [line for line in raw if line.endswith("}")]
+    whole = [line for line in raw if len(line) == 498 or "late" in line]
     assert len(whole) == len(raw) - 1 == own.n_written
     assert own.n_dropped("write_failed") == 123 - len(whole) > 40
     late = [line for line in raw if "late" in line]
@@ -151,9 +143,9 @@ def test_a_sink_that_hangs_does_not_hold_up_the_end(caplog: pytest.LogCaptureFix
     sink = GatedSink()
     own = Log(sink)
     own.log.start()
-    own.log.record(exchange())
+    own.record("x")
     assert sink.began.wait(20)
-    own.log.record(exchange(n_rows=4))
+    own.record("x", 4)
     assert own.log.close(timeout_s=0.01) is False
     assert own.n_dropped("closed") == 4
     assert "4 lines of the payload log have been lost since the start: closed 4" in caplog.text
@@ -166,5 +158,5 @@ def test_what_comes_after_the_end_is_counted_as_lost() -> None:
     own = Log(io.BytesIO())
     own.log.start()
     assert own.log.close()
-    own.log.record(exchange(n_rows=2))
+    own.record("x", 2)
     assert own.n_dropped("closed") == 2

@@ -15,7 +15,7 @@ import xgboost
 import yaml
 
 from app.artifacts import write_artifact
-from app.errors import ModelUnfit, PredictionNotFinite
+from app.errors import ModelUnfit
 from app.model_version import ModelVersion
 from app.predictor import Predictor
 from app.profile import CategoryProfile, NumberProfile, ReferenceProfile
@@ -72,7 +72,7 @@ def test_it_answers_instances_as_xgboost_answers_the_table(predictor: Predictor,
         json.dumps({"instances": rows}).encode(), max_instances=1000, unknown_is_missing=False
     )
     expected = model.booster.predict(xgboost.DMatrix(model.table, enable_categorical=True))
-    np.testing.assert_array_equal(predictor.predict(decoded.matrix), expected)
+    np.testing.assert_array_equal(predictor.forest.predictions(decoded.matrix), expected)
 
 
 def test_nothing_of_it_can_be_changed(predictor: Predictor) -> None:
@@ -122,9 +122,9 @@ def test_a_scikit_learn_wrapper_stops_at_the_best_iteration(
     )
     data = xgboost.DMatrix(model.table, enable_categorical=True)
     matrix = model.table.assign(carrier=model.table["carrier"].cat.codes).to_numpy("float32")
-    np.testing.assert_array_equal(wrapper.predict(matrix), booster.predict(data, iteration_range=(0, 3)))
-    np.testing.assert_array_equal(plain.predict(matrix), booster.predict(data, iteration_range=(0, 12)))
-    assert not np.array_equal(wrapper.predict(matrix), plain.predict(matrix))
+    np.testing.assert_array_equal(wrapper.forest.predictions(matrix), booster.predict(data, iteration_range=(0, 3)))
+    np.testing.assert_array_equal(plain.forest.predictions(matrix), booster.predict(data, iteration_range=(0, 12)))
+    assert not np.array_equal(wrapper.forest.predictions(matrix), plain.forest.predictions(matrix))
 
 
 @pytest.mark.parametrize("carriers", [["Zürich", "São Paulo", "東京"], [10, 20, 30]], ids=["not ASCII", "numbers"])
@@ -143,7 +143,7 @@ def test_categories_of_every_kind_are_served_with_a_card(
     matrix = loaded.decoder.decode(body, max_instances=9, unknown_is_missing=False).matrix
     rows = pd.DataFrame({"carrier": pd.Categorical(carriers, categories=carriers), "hour": 9, "temp": np.nan})
     expected = booster.predict(xgboost.DMatrix(rows.assign(wind=np.nan), enable_categorical=True))
-    np.testing.assert_array_equal(loaded.predict(matrix), expected)
+    np.testing.assert_array_equal(loaded.forest.predictions(matrix), expected)
 
 
 def test_a_sliced_booster_is_served_with_a_card_and_refused_without(
@@ -217,25 +217,6 @@ def test_an_example_that_cannot_be_predicted_gives_way_to_a_golden_row(
     loaded = Predictor.load(folder, version)
     assert loaded.golden is not None
     assert loaded.example == loaded.golden.instances[0]
-
-
-def test_a_prediction_that_is_not_finite_is_an_error_that_names_the_instance(
-    tmp_path: Path, version: ModelVersion
-) -> None:
-    """JSON has no such number, and a wrong one is worse than none."""
-    table = make_table()
-    booster = train_booster(table, make_target(table), {"objective": "reg:squarederror", "max_depth": 1}, rounds=2)
-    document = json.loads(bytes(booster.save_raw("json")))
-    for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
-        tree["split_indices"][0], tree["split_type"][0], tree["split_conditions"] = 1, 0, [12.0, 0.0, 3e38]
-        for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes"):
-            tree[name] = []
-    booster = xgboost.Booster(model_file=bytearray(json.dumps(document).encode()))
-    loaded = load(ModelFolderBuilder(booster, None, table, with_golden=False), tmp_path / "m", version)
-    rows = np.array([[0, 1, 0, 0], [0, 23, 0, 0]], dtype=np.float32)
-    assert np.isfinite(loaded.predict(rows[:1])).all()
-    with pytest.raises(PredictionNotFinite, match="instance 1 is not a finite number"):
-        loaded.predict(rows)
 
 
 @pytest.mark.parametrize("card", [None, "reject", "missing"])

@@ -126,7 +126,7 @@ def test_a_golden_row_may_have_a_category_from_after_training(predictor: Predict
     ).matrix
     answers = {
         "margins": predictor.forest.margins(matrix).tolist() * 2,
-        "predictions": predictor.predict(matrix).tolist() * 2,
+        "predictions": predictor.forest.predictions(matrix).tolist() * 2,
     }
     verify(replace(predictor, golden=GoldenRows.model_validate({"instances": [known, unknown], **answers})))
 

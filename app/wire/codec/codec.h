@@ -89,7 +89,17 @@ typedef struct {
 
 void buffer_add(Buffer *, const void *bytes, size_t length);
 
-/* 0; -1 without memory; 1 if the body is not plain or has not as many instances as there are predictions. */
-int write_lines(const Codec *, Text body, Text head, Text predictions, Buffer *lines);
+/* One request and its answer. */
+typedef struct {
+    Text body, predictions; /* JSON values with commas between, one an instance */
+    Text request_id, trace_id; /* printable ASCII; no trace if it is empty */
+    int64_t at_us, duration_ns;
+} Exchange;
+
+/*
+ * Appends a line for each instance; `common` are the members that all lines have.
+ * 0; -1 without memory; 1 if the body is not plain or has not as many instances as there are predictions.
+ */
+int write_lines(const Codec *, Text common, const Exchange *, Buffer *lines);
 
 #endif

@@ -1,6 +1,8 @@
 /* Writes the lines of the payload log that a body and its predictions make. */
+#define _POSIX_C_SOURCE 200809L /* gmtime_r */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "codec.h"
 
@@ -25,13 +27,36 @@ void buffer_add(Buffer *buffer, const void *bytes, size_t length) {
 
 static void add_text(Buffer *buffer, Text text) { buffer_add(buffer, text.start, text.length); }
 
-static void add_count(Buffer *buffer, uint32_t count) {
-    char digits[10];
+/* A number with at least so many digits. */
+static void add_count(Buffer *buffer, uint64_t count, size_t n_digits) {
+    char digits[20];
     size_t at = sizeof digits;
     do
         digits[--at] = (char)('0' + count % 10);
-    while (count /= 10);
+    while ((count /= 10) || sizeof digits - at < n_digits);
     buffer_add(buffer, digits + at, sizeof digits - at);
+}
+
+/* Printable ASCII between quotes. */
+static void add_string(Buffer *buffer, Text text) {
+    ADD(buffer, "\"");
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.start[i] == '"' || text.start[i] == '\\')
+            ADD(buffer, "\\");
+        buffer_add(buffer, &text.start[i], 1);
+    }
+    ADD(buffer, "\"");
+}
+
+/* As `app.ecs.timestamp` writes it. */
+static void add_timestamp(Buffer *buffer, int64_t micros) {
+    time_t seconds = (time_t)(micros / 1000000);
+    struct tm parts;
+    char text[32];
+    gmtime_r(&seconds, &parts);
+    buffer_add(buffer, text, strftime(text, sizeof text, "\"%Y-%m-%dT%H:%M:%S.", &parts));
+    add_count(buffer, (uint64_t)(micros % 1000000), 6);
+    ADD(buffer, "Z\"");
 }
 
 static int is_category(const Feature *feature) { return feature->kind == NAME || feature->kind == CODE; }
@@ -73,29 +98,50 @@ static int next_prediction(Text *rest, Text *prediction) {
     return 1;
 }
 
-int write_lines(const Codec *codec, Text body, Text head, Text predictions, Buffer *lines) {
+static void add_line(const Reading *reading, Text head, Text prediction, Buffer *lines) {
+    add_text(lines, head);
+    ADD(lines, ", \"treeserve.request.instance\": ");
+    add_count(lines, reading->instance - 1, 1);
+    ADD(lines, ", \"treeserve.features.number\": {");
+    add_cells(reading, 0, lines);
+    ADD(lines, "}, \"treeserve.features.category\": {");
+    add_cells(reading, 1, lines);
+    ADD(lines, "}, \"treeserve.prediction\": ");
+    add_text(lines, prediction);
+    ADD(lines, "}\n");
+}
+
+/* How each line of an exchange begins. */
+static void write_head(Text common, const Exchange *exchange, Buffer *head) {
+    ADD(head, "{\"@timestamp\": ");
+    add_timestamp(head, exchange->at_us);
+    if (exchange->trace_id.length) {
+        ADD(head, ", \"trace.id\": ");
+        add_string(head, exchange->trace_id);
+    }
+    ADD(head, ", \"event.duration\": ");
+    add_count(head, (uint64_t)exchange->duration_ns, 1);
+    ADD(head, ", \"http.request.id\": ");
+    add_string(head, exchange->request_id);
+    ADD(head, ", ");
+    add_text(head, common);
+}
+
+int write_lines(const Codec *codec, Text common, const Exchange *exchange, Buffer *lines) {
     Reading reading;
-    Text prediction;
+    Text rest = exchange->predictions, prediction;
+    Buffer head = {0};
     Step step = NOT_PLAIN;
-    int failed = reading_begin(&reading, codec, body.start, body.length);
+    int failed = reading_begin(&reading, codec, exchange->body.start, exchange->body.length);
     if (failed)
         return failed;
-    while ((step = reading_next(&reading)) == INSTANCE) {
-        if (!next_prediction(&predictions, &prediction))
-            break;
-        add_text(lines, head);
-        ADD(lines, "\"treeserve.request.instance\": ");
-        add_count(lines, reading.instance - 1);
-        ADD(lines, ", \"treeserve.features.number\": {");
-        add_cells(&reading, 0, lines);
-        ADD(lines, "}, \"treeserve.features.category\": {");
-        add_cells(&reading, 1, lines);
-        ADD(lines, "}, \"treeserve.prediction\": ");
-        add_text(lines, prediction);
-        ADD(lines, "}\n");
-    }
+    write_head(common, exchange, &head);
+    while ((step = reading_next(&reading)) == INSTANCE && next_prediction(&rest, &prediction))
+        add_line(&reading, (Text){head.start, head.length}, prediction, lines);
+    failed = lines->failed || head.failed;
     reading_end(&reading);
-    if (lines->failed)
+    free(head.start);
+    if (failed)
         return -1;
-    return step == END && !predictions.length ? 0 : 1;
+    return step == END && !rest.length ? 0 : 1;
 }

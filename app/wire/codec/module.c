@@ -157,14 +157,24 @@ static PyObject *Codec_read(CodecObject *self, PyObject *args) {
 }
 
 static PyObject *Codec_lines(CodecObject *self, PyObject *args) {
-    PyObject *body, *head, *predictions;
-    Text texts[3];
+    const char *common, *predictions, *request_id, *trace_id;
+    Py_ssize_t n_common, n_predictions, n_request_id, n_trace_id;
+    PyObject *body;
+    long long at_us, duration_ns;
+    Exchange exchange;
     Buffer lines = {0};
-    if (!is_made(self) || !PyArg_ParseTuple(args, "SSS", &body, &head, &predictions) || take_text(body, &texts[0]) < 0 ||
-        take_text(head, &texts[1]) < 0 || take_text(predictions, &texts[2]) < 0)
+    if (!is_made(self) ||
+        !PyArg_ParseTuple(args, "s#Ss#s#z#LL", &common, &n_common, &body, &predictions, &n_predictions, &request_id,
+                          &n_request_id, &trace_id, &n_trace_id, &at_us, &duration_ns) ||
+        take_text(body, &exchange.body) < 0)
         return NULL;
-    PyThreadState *unlocked = texts[0].length > UNLOCKED_BYTES ? PyEval_SaveThread() : NULL;
-    int failed = write_lines(&self->codec, texts[0], texts[1], texts[2], &lines);
+    exchange.predictions = (Text){predictions, (size_t)n_predictions};
+    exchange.request_id = (Text){request_id, (size_t)n_request_id};
+    exchange.trace_id = (Text){trace_id, (size_t)n_trace_id};
+    exchange.at_us = at_us;
+    exchange.duration_ns = duration_ns;
+    PyThreadState *unlocked = exchange.body.length > UNLOCKED_BYTES ? PyEval_SaveThread() : NULL;
+    int failed = write_lines(&self->codec, (Text){common, (size_t)n_common}, &exchange, &lines);
     if (unlocked)
         PyEval_RestoreThread(unlocked);
     return to_answer(failed, &lines);
@@ -172,7 +182,7 @@ static PyObject *Codec_lines(CodecObject *self, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"read", (PyCFunction)Codec_read, METH_VARARGS, "read(body, max_instances): rows of float32, or None."},
-    {"lines", (PyCFunction)Codec_lines, METH_VARARGS, "lines(body, head, predictions): the payload log's lines, or None."},
+    {"lines", (PyCFunction)Codec_lines, METH_VARARGS, "lines(common, …): the payload log's lines, or None."},
     {NULL, NULL, 0, NULL},
 };
 static PyTypeObject CodecType = {

@@ -12,6 +12,7 @@ import pytest
 from app.errors import FaultCode, InvalidRequest, MalformedBody, TooManyInstances
 from app.signature import Feature, FeatureType, Signature
 from app.wire._codec import Codec
+from app.wire.exchange import Decoded, Exchange
 from app.wire.faults import MAX_LISTED_FAULTS
 from app.wire.instances import InstancesRead, InstancesReader
 from app.wire.log_lines import encode_lines
@@ -46,9 +47,11 @@ def assert_plain_agrees(body: bytes, max_instances: int = 100, codec: Codec | No
     except InvalidRequest as error:
         raise AssertionError(f"taken, and not valid: {body!r}") from error
     assert rows == read.matrix.tobytes(), body
-    lines = codec.lines(body, b'{"a": 1, ', ",".join("[0.5]" for _ in read.instances).encode())
+    told = ",".join("[0.5]" for _ in read.instances)
+    lines = codec.lines('"a": 1', body, told, "r", None, 0, 0)
     assert lines is not None
-    expected = encode_lines(SIGNATURE, read.instances, {}, '{"a": 1, ', ",".join("[0.5]" for _ in read.instances))
+    decoded = Decoded(body, read.matrix, read.instances, {}, ())
+    expected = encode_lines(SIGNATURE, '"a": 1', Exchange("r", None, 0, 0, decoded, told))
     assert [json.loads(line) for line in lines.splitlines()] == [json.loads(line) for line in expected.splitlines()]
     return True
 

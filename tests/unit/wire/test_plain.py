@@ -18,6 +18,7 @@ from app.signature import Feature, FeatureType, Signature
 from app.wire import plain
 from app.wire._codec import Codec
 from app.wire.decoder import InstancesDecoder
+from app.wire.exchange import Exchange
 from app.wire.plain import make_codec
 from tests.processes import PROJECT
 from tests.unit.wire.test_instances import CODEC, SIGNATURE, assert_plain_agrees
@@ -196,7 +197,7 @@ def test_categories_that_json_escapes_are_left_to_the_other_decoder() -> None:
         )
         assert decoded.matrix.tolist() == [[code]]
         assert (decoded.instances is None) is (name in ("b", "\x7f"))
-        (line,) = decoder.encode_lines(decoded, "{", "0.5").splitlines()
+        (line,) = decoder.encode_lines('"a": 1', Exchange("r", None, 0, 0, decoded, "0.5")).splitlines()
         assert json.loads(line)["treeserve.features.category"] == {"x": name}
 
 
@@ -227,10 +228,10 @@ def test_wide_models_and_many_categories() -> None:
         assert decoded.matrix[0].tolist() == [*(values[name] for name in names), n]
 
 
-@pytest.mark.parametrize("predictions", [b"", b"0.5", b"0.5,0.5,0.5", b"[0.5", b"0.5,0.5,"])
-def test_lines_want_as_many_predictions_as_instances(predictions: bytes) -> None:
+@pytest.mark.parametrize("predictions", ["", "0.5", "0.5,0.5,0.5", "[0.5"])
+def test_lines_want_as_many_predictions_as_instances(predictions: str) -> None:
     """Else none are written."""
     codec = make_codec(SIGNATURE)
     assert codec is not None
-    assert codec.lines(PLAIN[2].encode(), b"{", b"0.5,[0.1,0.2]") is not None
-    assert codec.lines(PLAIN[2].encode(), b"{", predictions) is None or predictions == b"0.5,0.5,"
+    assert codec.lines('"a": 1', PLAIN[2].encode(), "0.5,[0.1,0.2]", "r", None, 0, 0) is not None
+    assert codec.lines('"a": 1', PLAIN[2].encode(), predictions, "r", None, 0, 0) is None

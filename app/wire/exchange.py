@@ -1,0 +1,59 @@
+"""What a request asked and what it was answered, between the codec and the payload log."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import Fault
+
+
+class Decoded(NamedTuple):
+    """
+    What a request asks.
+
+    Attributes
+    ----------
+    body : bytes
+    matrix : numpy.ndarray of float32, shape (n_instances, n_features)
+    instances : list of dict, or None
+        As the caller sent them; None where the body is plain and they can be read again.
+    unknown : dict of int to list of str
+        The features of each instance whose category is unknown and predicted as missing.
+    warnings : tuple of Fault
+        The same for the caller, the first `MAX_LISTED_FAULTS` of them.
+    """
+
+    body: bytes
+    matrix: npt.NDArray[np.float32]
+    instances: list[dict[str, Any]] | None
+    unknown: dict[int, list[str]]
+    warnings: tuple[Fault, ...]
+
+
+class Exchange(NamedTuple):
+    """
+    One request and its answer.
+
+    Attributes
+    ----------
+    request_id : str
+        Printable ASCII.
+    trace_id : str or None
+    at_us : int
+        When the request came, in microseconds since the epoch.
+    duration_ns : int
+        From the body's last byte to the answer's first.
+    decoded : Decoded
+    predictions : str
+        As `app.wire.answer.encode_predictions` writes them.
+    """
+
+    request_id: str
+    trace_id: str | None
+    at_us: int
+    duration_ns: int
+    decoded: Decoded
+    predictions: str
