@@ -55,9 +55,9 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"
 	@$(BIN)/python -m pytest $(ARGS)
 
-fuzz: ## Feed the kernel damaged models under the compiler's sanitizers; SECONDS=600 says how long, SEED= with what
+fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev
-	@$(BIN)/python -m tests.sanitizers tests.fuzz $(or $(SECONDS),600) $(or $(SEED),0)
+	@$(BIN)/python -m tests.sanitizers $(or $(SECONDS),600) $(or $(SEED),0)
 
 lint: ## Check format and lint
 	@$(INSTALL) dev

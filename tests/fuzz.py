@@ -1,8 +1,8 @@
 """
-Feeds the kernel damaged boosters: it must refuse each, or answer, and never touch memory that is not its own.
+Feeds the compiled parts what is damaged: they must refuse it, or answer, and never touch memory that is not their own.
 
-``python -m tests.fuzz SECONDS [SEED]`` prints what became of them; under the sanitizers (``make fuzz``) a false access
-ends it.
+``python -m tests.fuzz EXTENSION SECONDS [SEED]`` prints what became of it; under the sanitizers (``make fuzz``) a false
+access ends it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from app.forest import _kernel, kernel_forest
 from app.forest.document import read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.forest.packing import NotCovered
+from app.wire.plain import make_codec
 from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
+from tests.sanitizers import CODEC, KERNEL
+from tests.unit.wire.bodies import PLAIN, SIGNATURE
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 _INTERESTING = np.array(
@@ -98,7 +101,7 @@ def change_arrays(arrays: dict[str, Any], rng: np.random.Generator) -> dict[str,
     return changed
 
 
-def fuzz(seconds: float, seed: int) -> Counter[str]:
+def fuzz_kernel(seconds: float, seed: int) -> Counter[str]:
     """Try damaged boosters for so long; how often what became of them."""
     rng = np.random.default_rng(seed)
     documents = [
@@ -147,5 +150,31 @@ def _try_arrays(arrays: dict[str, Any], rows: FloatMatrix, rng: np.random.Genera
     return "answered by the kernel"
 
 
+_PIECES = [b'"', b"\\", b",", b":", b"{", b"}", b"[", b"]", b"-", b".", b"e", b"0", b"9" * 30, b"null", b"true", b" ",
+           b'"hour"', b'"carrier"', b'"AA"', b'"instances"', b"\0", b"\xff", b"1e-400", b"0." + b"1" * 70]  # fmt: skip
+
+
+def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
+    """Try damaged bodies for so long, and answers that do not fit them."""
+    rng = np.random.default_rng(seed)
+    codec = make_codec(SIGNATURE)
+    assert codec is not None
+    became: Counter[str] = Counter()
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        body = PLAIN[rng.integers(len(PLAIN))].encode()
+        for _ in range(rng.integers(0, 5)):
+            at, n_removed = int(rng.integers(len(body) + 1)), int(rng.integers(9))
+            body = body[:at] + _PIECES[rng.integers(len(_PIECES))] + body[at + n_removed :]
+        body = cut(body, rng) if rng.random() < 0.1 and body else body
+        rows = codec.read(body, int(rng.integers(1, 5)))
+        told = ",".join(["[0.5,1]"] * int(rng.integers(0, 4)))[: rng.integers(1, 40)]
+        lines = codec.lines('"a": 1', body, told, "r" * int(rng.integers(9)), None, int(rng.integers(1 << 50)), 0)
+        became["left" if rows is None else "read"] += 1
+        became["not written" if lines is None else "written"] += 1
+    return became
+
+
 if __name__ == "__main__":
-    print(dict(fuzz(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
+    run = {KERNEL: fuzz_kernel, CODEC: fuzz_codec}[sys.argv[1]]
+    print(dict(run(float(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)))

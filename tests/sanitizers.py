@@ -1,4 +1,4 @@
-"""Builds the kernel with AddressSanitizer and UndefinedBehaviorSanitizer, and runs Python on it."""
+"""Builds the compiled parts with AddressSanitizer and UndefinedBehaviorSanitizer, and runs Python on them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from pathlib import Path
 
 from tests.processes import PROJECT
 
-# Puts a kernel of another place where the package has its own, then goes on as `python -m` does.
+KERNEL, CODEC = "app.forest._kernel", "app.wire._codec"
+SOURCES = {KERNEL: PROJECT / "app" / "forest" / "kernel", CODEC: PROJECT / "app" / "wire" / "codec"}
+
+# Puts an extension of another place where the package has its own, then goes on as `python -m` does.
 _RUN = """
-import importlib.util, runpy, sys
+import importlib, importlib.util, runpy, sys
 sys.modules["sklearn"] = None  # xgboost takes seconds to import it
-path, module, *sys.argv[1:] = sys.argv[1:]
-import app.forest
-spec = importlib.util.spec_from_file_location("app.forest._kernel", path)
-app.forest._kernel = sys.modules["app.forest._kernel"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(app.forest._kernel)
+path, name, module, *sys.argv[1:] = sys.argv[1:]
+package, _, last = name.rpartition(".")
+spec = importlib.util.spec_from_file_location(name, path)
+extension = sys.modules[name] = importlib.util.module_from_spec(spec)
+setattr(importlib.import_module(package), last, extension)
+spec.loader.exec_module(extension)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 
-def build_sanitized_kernel(folder: Path, sources: Path) -> Path:
-    """Compile the sources into a folder; the extension's path."""
-    target = folder / "_kernel.so"
+def build_sanitized(folder: Path, sources: Path) -> Path:
+    """Compile an extension's sources into a folder; its path."""
+    target = folder / "sanitized.so"
     flags = ["-std=c11", "-g", "-O1", "-fno-omit-frame-pointer", "-fno-strict-aliasing", "-ffp-contract=off"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     include = f"-I{sysconfig.get_path('include')}"
@@ -35,8 +39,8 @@ def build_sanitized_kernel(folder: Path, sources: Path) -> Path:
     return target
 
 
-def run_sanitized(kernel: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a module with this kernel; the process ends at the first false access."""
+def run_sanitized(path: Path, name: str, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module with this extension in place of the package's; it ends at the first false access."""
     found = subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True)
     environment = os.environ | {
         "LD_PRELOAD": found.stdout.strip(),  # it has to be there before anything else takes memory
@@ -44,21 +48,24 @@ def run_sanitized(kernel: Path, module: str, *arguments: str) -> subprocess.Comp
         "PYTHONMALLOC": "malloc",  # or it would hand out parts of its own arenas, which nobody watches
     }
     return subprocess.run(
-        [sys.executable, "-c", _RUN, str(kernel), module, *arguments],
+        [sys.executable, "-c", _RUN, str(path), name, module, *arguments],
         cwd=PROJECT,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=24 * 3600,
     )
 
 
 if __name__ == "__main__":
     import tempfile
 
-    with tempfile.TemporaryDirectory() as place:
-        built = build_sanitized_kernel(Path(place), PROJECT / "app" / "forest" / "kernel")
-        ended = run_sanitized(built, *sys.argv[1:])
-    print(ended.stdout + ended.stderr)
-    sys.exit(ended.returncode)
+    status = 0
+    for extension, sources in SOURCES.items():
+        with tempfile.TemporaryDirectory() as place:
+            built = build_sanitized(Path(place), sources)
+            ended = run_sanitized(built, extension, "tests.fuzz", extension, *sys.argv[1:])
+        print(extension, ended.stdout + ended.stderr)
+        status = status or ended.returncode
+    sys.exit(status)

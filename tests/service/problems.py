@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
@@ -50,3 +51,21 @@ def places(document: dict[str, Any]) -> list[tuple[str, str]]:
 def details(document: dict[str, Any]) -> str:
     """What the faults of a problem say, joined."""
     return "\n".join(fault["detail"] for fault in document["faults"])
+
+
+def make_scope(headers: Mapping[str, str]) -> dict[str, Any]:
+    """The ASGI scope of a POST to /predict."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/predict",
+        "raw_path": b"/predict",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }

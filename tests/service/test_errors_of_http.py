@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from tests.service.conftest import Serve
-from tests.service.problems import GOOD, problem_of
+from tests.service.problems import GOOD, make_scope, problem_of
 from tests.services import Service
 
 BODY = json.dumps({"instances": [GOOD]}).encode()
@@ -19,20 +19,6 @@ BODY = json.dumps({"instances": [GOOD]}).encode()
 
 def call(service: Service, headers: dict[str, str], messages: Iterator[Message]) -> tuple[int, bytes]:
     """POST /predict over ASGI itself; `messages` is what the server would have received, in its order."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/predict",
-        "raw_path": b"/predict",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -42,7 +28,7 @@ def call(service: Service, headers: dict[str, str], messages: Iterator[Message])
         sent.append(message)
 
     assert service.client.portal is not None
-    service.client.portal.call(service.app, scope, receive, send)
+    service.client.portal.call(service.app, make_scope(headers), receive, send)
     return (sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])) if sent else (0, b"")
 
 

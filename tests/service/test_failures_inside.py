@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.predictor import Predictor
+from app.forest.kernel_forest import KernelForest
 from app.service_log import configure_logging
 from tests.boosters import make_model, make_table, train_booster
 from tests.service.conftest import Serve
@@ -37,10 +37,10 @@ def test_a_failure_of_our_own_is_500_without_a_trace_and_logged_with_one(
 ) -> None:
     """The caller gets a request id to ask with; the log has it beside the stack trace."""
 
-    def fail(self: Predictor, matrix: Any) -> Any:
+    def fail(self: KernelForest, matrix: Any) -> Any:
         raise ZeroDivisionError("a secret in /etc/secret.py")
 
-    monkeypatch.setattr(Predictor, "predict", fail)
+    monkeypatch.setattr(KernelForest, "predictions", fail)
     response = service.client.post("/predict", json={"instances": [GOOD]}, headers={"X-Request-ID": "mine-2"})
 
     assert problem_of(response, 500, "internal")["request_id"] == "mine-2"
@@ -56,11 +56,11 @@ def test_a_failure_of_our_own_is_500_without_a_trace_and_logged_with_one(
 def test_the_service_goes_on_after_a_failure(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that fails is counted as a 500 and leaves nothing in flight."""
 
-    def fail(self: Predictor, matrix: Any) -> Any:
+    def fail(self: KernelForest, matrix: Any) -> Any:
         raise MemoryError
 
     with monkeypatch.context() as failing:
-        failing.setattr(Predictor, "predict", fail)
+        failing.setattr(KernelForest, "predictions", fail)
         problem_of(service.client.post("/predict", json={"instances": [GOOD]}), 500, "internal")
     service.predict(GOOD)
     assert service.sample("treeserve_requests_total", route="/predict", status="500") == 1

@@ -136,3 +136,112 @@ def test_all_addresses_means_both_families() -> None:
         pytest.skip("this machine has no IPv6")
     with listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=20):
         pass
+
+
+class Answering:
+    """A short way that answers bodies of at least three bytes, in capitals, and notes what it was asked."""
+
+    target = b"/predict"
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+        self.asked.append(body)
+        return None if len(body) < 3 else b"content-length: %d\r\n\r\n%b" % (len(body), body.upper())
+
+
+@pytest.fixture(scope="module")
+def short() -> Iterator[tuple[tuple[str, int], Answering]]:
+    """A server around the same app, with a short way."""
+    app = FastAPI(openapi_url=None)
+    app.mount("/", echo)
+    app.short_way = way = Answering()  # type: ignore[attr-defined]
+    listener = listen("127.0.0.1", 0)
+    server = make_server(app)
+    running = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    running.start()
+    yield listener.getsockname(), way
+    server.should_exit = True
+    running.join(20)
+    assert not running.is_alive()
+
+
+def body_of(answer: bytes) -> str:
+    """The body that was asked with: in capitals from the short way, in the app's JSON otherwise."""
+    return answer.decode() if answer.isupper() else str(json.loads(answer)[-1])
+
+
+PREDICT = {"path": b"/predict"}
+
+
+def test_requests_on_one_connection_go_their_ways_in_order(short: tuple[tuple[str, int], Answering]) -> None:
+    """Whether they come in one piece or one by one, and whichever way the one before went."""
+    address, way = short
+    way.asked.clear()
+    requests = [
+        request(b"abc", **PREDICT),
+        request(b"x", **PREDICT),  # declined
+        request(b"def", **PREDICT),
+        request(b"ghi", path=b"/other"),
+        request(b"jkl", **PREDICT),
+        request(b"mno", b"Connection: close\r\n", **PREDICT),  # its end is the app's
+    ]
+    expected = ["ABC", "x", "DEF", "ghi", "JKL", "mno"]
+    answers = talk(address, *requests)
+    assert [status for status, _ in answers] == [200] * 6
+    assert [body.lower() for body in map(body_of, (answer for _, answer in answers))] == [e.lower() for e in expected]
+    assert [body_of(answer) for _, answer in talk(address, b"".join(requests))][:2] == ["ABC", "x"]
+    assert b"ghi" not in way.asked
+    assert b"mno" not in way.asked
+
+
+def test_a_body_in_pieces_waits_in_the_app(short: tuple[tuple[str, int], Answering]) -> None:
+    """Which limits how long, and how much."""
+    address, way = short
+    way.asked.clear()
+    sent = request(b"abcdef", **PREDICT)
+    with socket.create_connection(address, timeout=20) as caller:
+        for piece in (sent[:30], sent[30:-3], sent[-3:]):
+            caller.sendall(piece)
+            threading.Event().wait(0.05)
+        assert b'"abcdef"]' in caller.recv(65_536)
+    assert way.asked == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /predict HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PUT /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /predict?a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /predict HTTP/1.0\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+def test_only_plain_posts_are_asked_for(short: tuple[tuple[str, int], Answering], sent: bytes) -> None:
+    """Another method, target or version, and a question before the body, are the app's."""
+    address, way = short
+    way.asked.clear()
+    with socket.create_connection(address, timeout=20) as caller:
+        caller.sendall(sent)
+        received = b""
+        while b" 200 OK" not in received:
+            more = caller.recv(65_536)
+            assert more
+            received += more
+    assert way.asked == []
+
+
+def test_an_offer_and_chunks_may_be_short_too(short: tuple[tuple[str, int], Answering]) -> None:
+    """They are read in one piece; the answer has a date, as every answer."""
+    address, way = short
+    way.asked.clear()
+    chunked = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    with socket.create_connection(address, timeout=20) as caller:
+        for sent in (request(b"abc", OFFER, **PREDICT), chunked):
+            caller.sendall(sent)
+            answer = caller.recv(65_536)
+            assert answer.endswith(b"\r\n\r\nABC")
+            assert b"\r\ndate: " in answer
+    assert way.asked == [b"abc", b"abc"]

@@ -11,25 +11,11 @@ from contextlib import suppress
 import pytest
 from starlette.types import Message
 
-from app.endpoints import body as body_module
-from tests.service.problems import GOOD
+from tests.service.conftest import Serve
+from tests.service.problems import GOOD, make_scope
 from tests.services import Service
 
 BODY = json.dumps({"instances": [GOOD]}).encode()
-SCOPE = {
-    "type": "http",
-    "asgi": {"version": "3.0"},
-    "http_version": "1.1",
-    "method": "POST",
-    "scheme": "http",
-    "path": "/predict",
-    "raw_path": b"/predict",
-    "query_string": b"",
-    "root_path": "",
-    "headers": [(b"content-length", b"%d" % len(BODY))],
-    "client": ("127.0.0.1", 1),
-    "server": ("127.0.0.1", 80),
-}
 
 
 def call(service: Service, messages: AsyncIterator[Message], cancel_after_s: float | None = None) -> list[Message]:
@@ -40,7 +26,9 @@ def call(service: Service, messages: AsyncIterator[Message], cancel_after_s: flo
         sent.append(message)
 
     async def run() -> None:
-        task = asyncio.ensure_future(service.app(dict(SCOPE), messages.__anext__, send))
+        task = asyncio.ensure_future(
+            service.app(make_scope({"content-length": str(len(BODY))}), messages.__anext__, send)
+        )
         if cancel_after_s is not None:
             asyncio.get_running_loop().call_later(cancel_after_s, task.cancel)
         with suppress(asyncio.CancelledError):
@@ -64,24 +52,29 @@ def answer_of(sent: list[Message]) -> tuple[int, dict[bytes, bytes], str]:
     return start["status"], dict(start["headers"]), json.loads(rest["body"])["code"]
 
 
+@pytest.fixture
+def impatient(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A service that waits for a fifth of a second."""
+    monkeypatch.setattr("app.endpoints.predict.PATIENCE_S", 0.2)
+    return serve()
+
+
 def test_a_body_that_stalls_is_408_and_the_connection_closed(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    impatient: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A slow client is told and let go; it is no failure of the service."""
-    monkeypatch.setattr(body_module, "_PATIENCE_S", 0.2)
     with caplog.at_level(logging.INFO):
-        status, headers, code = answer_of(call(service, drip(60)))
+        status, headers, code = answer_of(call(impatient, drip(60)))
     assert (status, code, headers[b"connection"]) == (408, "body_too_slow", b"close")
     assert caplog.text == ""
-    assert service.sample("treeserve_requests_total", route="/predict", status="408") == 1
+    assert impatient.sample("treeserve_requests_total", route="/predict", status="408") == 1
 
 
-def test_bytes_that_come_buy_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_come_buy_time(impatient: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long body over a slow line is no attack: every byte prolongs the patience."""
-    monkeypatch.setattr(body_module, "_PATIENCE_S", 0.2)
-    assert answer_of(call(service, drip(0.01)))[0] == 408  # far slower than the rate
-    monkeypatch.setattr(body_module, "_BYTES_PER_S", 20)
-    assert call(service, drip(0.01))[0]["status"] == 200
+    assert answer_of(call(impatient, drip(0.01)))[0] == 408  # far slower than the rate
+    monkeypatch.setattr("app.endpoints.body._BYTES_PER_S", 20)
+    assert call(impatient, drip(0.01))[0]["status"] == 200
 
 
 def test_a_request_that_outlives_the_end_is_503_and_no_failure(

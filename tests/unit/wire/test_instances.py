@@ -17,19 +17,8 @@ from app.wire.faults import MAX_LISTED_FAULTS
 from app.wire.instances import InstancesRead, InstancesReader
 from app.wire.log_lines import encode_lines
 from app.wire.plain import make_codec
+from tests.unit.wire.bodies import SIGNATURE
 
-CARRIERS = ("AA", "Zürich", "")
-SIGNATURE = Signature(
-    (
-        Feature("carrier", FeatureType.CATEGORY, required=True, categories=CARRIERS),
-        Feature("hour", FeatureType.LONG, required=True),
-        Feature("class", FeatureType.CATEGORY, categories=(10, 20)),
-        Feature("a/b", FeatureType.NUMBER),
-        Feature("a~b", FeatureType.INTEGER),
-        Feature("Größe", FeatureType.BOOLEAN),
-        Feature("", FeatureType.NUMBER),
-    )
-)
 READER = InstancesReader(SIGNATURE)
 
 CODEC = make_codec(SIGNATURE)

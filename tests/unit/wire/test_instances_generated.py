@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from app.errors import InvalidRequest, ServingError
 from app.wire.answer import describe_fault
 from app.wire.features import FLOAT32_MAX
-from tests.unit.wire.test_instances import CARRIERS, SIGNATURE, decode, instance
+from tests.unit.wire.bodies import CARRIERS, SIGNATURE
+from tests.unit.wire.test_instances import decode, instance
 
 # A value as JSON may have it, and the number that it must become.
 MISSING = st.just((None, math.nan))

@@ -15,7 +15,7 @@ from app.signature import Feature, FeatureType, Signature
 from app.wire.decoder import InstancesDecoder
 from app.wire.exchange import Exchange
 from app.wire.log_lines import common_members, encode_lines
-from tests.unit.wire.test_instances import SIGNATURE as ANY_KIND
+from tests.unit.wire.bodies import SIGNATURE as ANY_KIND
 
 SIGNATURE = Signature(
     (
