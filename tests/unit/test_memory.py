@@ -14,7 +14,7 @@ from tests.sanitizers import CODEC, KERNEL, SOURCES, build_sanitized, run_saniti
 )
 def test_what_is_damaged_is_refused_or_answered(tmp_path: Path, name: str, seen: tuple[str, ...]) -> None:
     """For a few seconds here; `make fuzz` goes on for longer."""
-    ended = run_sanitized(build_sanitized(tmp_path, SOURCES[name]), name, "tests.fuzz", name, "4", "1")
+    ended = run_sanitized(build_sanitized(tmp_path, SOURCES[name]), name, "tests.fuzz", name, "2", "1")
     assert ended.returncode == 0, ended.stderr[-3000:]
     for word in seen:
         assert word in ended.stdout
