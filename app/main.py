@@ -85,6 +85,7 @@ def create_app(
     sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics)
     rollout = Rollout(registry, settings.model_uri, metrics)
+    endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
 
     def load() -> None:
         try:
@@ -98,6 +99,7 @@ def create_app(
         # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
+        endpoint.flush()
         if payload_log.close() and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()
@@ -108,7 +110,6 @@ def create_app(
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
     app.predict = RequestMiddleware(endpoint, metrics, PATH)
     app.short_way = ShortWay(endpoint, metrics)
     app.include_router(model_router(rollout, settings))

@@ -23,6 +23,7 @@ class DropReason(StrEnum):
     QUEUE_FULL = "queue_full"
     WRITE_FAILED = "write_failed"
     CLOSED = "closed"
+    NO_MEMORY = "no_memory"
 
 
 class Metrics:

@@ -76,6 +76,11 @@ class PayloadLog:
                 self._waiting.append((lines, n_lines))
                 self._n_waiting_bytes += len(lines)
 
+    def lose(self, n_lines: int) -> None:
+        """Count lines for which there was no memory."""
+        with self._changing:
+            self._drop(n_lines, DropReason.NO_MEMORY)
+
     def close(self, timeout_s: float = 5.0) -> bool:
         """
         Write what is waiting and end the writer; what is left after `timeout_s` is dropped and counted.

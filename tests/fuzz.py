@@ -169,7 +169,7 @@ def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
         body = cut(body, rng) if rng.random() < 0.1 and body else body
         rows = codec.read(body, int(rng.integers(1, 5)))
         told = ",".join(["[0.5,1]"] * int(rng.integers(0, 4)))[: rng.integers(1, 40)]
-        lines = codec.lines('"a": 1', body, told, "r" * int(rng.integers(9)), None, int(rng.integers(1 << 50)), 0)
+        lines = codec.lines('"a": 1', [(body, told, "r" * int(rng.integers(9)), None, int(rng.integers(1 << 50)), 0)])
         became["left" if rows is None else "read"] += 1
         became["not written" if lines is None else "written"] += 1
     return became

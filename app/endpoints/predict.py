@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.cores import available_cores
 from app.endpoints.body import PATIENCE_S, read_json_body
+from app.endpoints.line_batch import LineBatch
 from app.endpoints.patience import Patience
 from app.endpoints.request_context import RequestContext, request_context
 from app.metrics import Metrics
@@ -32,6 +33,7 @@ class _Answer(NamedTuple):
     body: bytes
     decoded: Decoded
     inference_s: float
+    exchange: Exchange | None
 
 
 class PredictEndpoint:
@@ -40,6 +42,7 @@ class PredictEndpoint:
     def __init__(self, rollout: Rollout, payload_log: PayloadLog, metrics: Metrics, settings: Settings) -> None:
         self._rollout = rollout
         self._payload_log = payload_log
+        self._batch = LineBatch(payload_log)
         self._metrics = metrics
         self._settings = settings
         self._patience = Patience(PATIENCE_S)
@@ -62,8 +65,11 @@ class PredictEndpoint:
         context = request_context(scope)
         if self._is_small(body):
             answer = self._answer(body, predictor, context)
+            self._log(answer, predictor)
         else:
-            answer = await anyio.to_thread.run_sync(self._answer, body, predictor, context, limiter=self._batches)
+            answer = await anyio.to_thread.run_sync(
+                self._answer_in_thread, body, predictor, context, limiter=self._batches
+            )
         self._count(answer)
         headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -79,8 +85,14 @@ class PredictEndpoint:
         if decoded is None:
             return None
         answer = self._predict(decoded, predictor, context, started_ns)
+        if answer.exchange is not None:
+            self._batch.add(predictor, answer.exchange, len(decoded.matrix))
         self._count(answer)
         return answer.body
+
+    def flush(self) -> None:
+        """Hand over to the payload log what still waits; before that is closed."""
+        self._batch.flush()
 
     @staticmethod
     def _is_small(body: bytes) -> bool:
@@ -95,18 +107,30 @@ class PredictEndpoint:
         )
         return self._predict(decoded, predictor, context, started_ns)
 
+    def _answer_in_thread(self, body: bytes, predictor: Predictor, context: RequestContext) -> _Answer:
+        answer = self._answer(body, predictor, context)
+        self._log(answer, predictor)
+        return answer
+
     def _predict(self, decoded: Decoded, predictor: Predictor, context: RequestContext, started_ns: int) -> _Answer:
         decoded_ns = time.perf_counter_ns()
         matrix = predictor.forest.predictions(decoded.matrix)
         predicted_ns = time.perf_counter_ns()
         predictions = encode_predictions(matrix)
         answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings)
+        exchange = None
         if self._payload_log.is_on:
             duration_ns = time.perf_counter_ns() - started_ns
-            exchange = Exchange(context.request_id, context.trace_id, context.at_us, duration_ns, decoded, predictions)
-            lines = predictor.decoder.encode_lines(predictor.log_members, exchange)
-            self._payload_log.record(lines, len(decoded.matrix))
-        return _Answer(answer, decoded, (predicted_ns - decoded_ns) / 1e9)
+            exchange = Exchange(
+                decoded.body, predictions, context.request_id, context.trace_id, context.at_us, duration_ns
+            )
+        return _Answer(answer, decoded, (predicted_ns - decoded_ns) / 1e9, exchange)
+
+    def _log(self, answer: _Answer, predictor: Predictor) -> None:
+        """Write the lines of one request at once, in whatever thread."""
+        if answer.exchange is not None:
+            lines = predictor.decoder.encode_lines(predictor.log_members, answer.exchange, answer.decoded)
+            self._payload_log.record(lines, len(answer.decoded.matrix))
 
     def _count(self, answer: _Answer) -> None:
         n_rows = len(answer.decoded.matrix)

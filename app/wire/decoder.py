@@ -56,7 +56,7 @@ class InstancesDecoder:
         matrix = np.frombuffer(rows, np.float32).reshape(-1, self._n_features)
         return Decoded(body, matrix, None, {}, ())
 
-    def encode_lines(self, common: str, exchange: Exchange) -> bytes:
+    def encode_lines(self, common: str, exchange: Exchange, decoded: Decoded) -> bytes:
         """
         Write the payload log's lines of a request that this decoder has read.
 
@@ -65,16 +65,21 @@ class InstancesDecoder:
         common : str
             What all lines have, as members of a JSON object.
         exchange : Exchange
+        decoded : Decoded
+            What was read of its body.
 
         Returns
         -------
         bytes
             A whole line for each instance, in their order.
         """
-        request_id, trace_id, at_us, duration_ns, decoded, predictions = exchange
         if decoded.instances is not None:
-            return encode_lines(self._signature, common, exchange)
+            return encode_lines(self._signature, common, exchange, decoded)
+        return self.encode_plain_lines(common, [exchange])
+
+    def encode_plain_lines(self, common: str, exchanges: list[Exchange]) -> bytes:
+        """Write the same of several requests, in their order, whose bodies were plain."""
         assert self._codec is not None
-        lines = self._codec.lines(common, decoded.body, predictions, request_id, trace_id, at_us, duration_ns)
+        lines = self._codec.lines(common, exchanges)
         assert lines is not None
         return lines

@@ -39,6 +39,9 @@ class Exchange(NamedTuple):
 
     Attributes
     ----------
+    body : bytes
+    predictions : str
+        As `app.wire.answer.encode_predictions` writes them.
     request_id : str
         Printable ASCII.
     trace_id : str or None
@@ -46,14 +49,11 @@ class Exchange(NamedTuple):
         When the request came, in microseconds since the epoch.
     duration_ns : int
         From the body's last byte to the answer's first.
-    decoded : Decoded
-    predictions : str
-        As `app.wire.answer.encode_predictions` writes them.
     """
 
+    body: bytes
+    predictions: str
     request_id: str
     trace_id: str | None
     at_us: int
     duration_ns: int
-    decoded: Decoded
-    predictions: str

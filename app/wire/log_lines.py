@@ -11,7 +11,7 @@ import json
 from app.ecs import PREDICTION_DATASET, static_fields, timestamp
 from app.model_version import ModelVersion
 from app.signature import FeatureType, Signature
-from app.wire.exchange import Exchange
+from app.wire.exchange import Decoded, Exchange
 
 
 def common_members(version: ModelVersion) -> str:
@@ -27,7 +27,7 @@ def common_members(version: ModelVersion) -> str:
     return json.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
 
 
-def encode_lines(signature: Signature, common: str, exchange: Exchange) -> bytes:
+def encode_lines(signature: Signature, common: str, exchange: Exchange, decoded: Decoded) -> bytes:
     """
     Write a line for each instance.
 
@@ -37,9 +37,9 @@ def encode_lines(signature: Signature, common: str, exchange: Exchange) -> bytes
     common : str
         What all lines have, as members of a JSON object.
     exchange : Exchange
-        Whose body was not plain.
+    decoded : Decoded
+        What was read of its body, which was not plain.
     """
-    decoded = exchange.decoded
     assert decoded.instances is not None
     start = {"@timestamp": timestamp(exchange.at_us / 1e6)}
     if exchange.trace_id:

@@ -1,8 +1,6 @@
 /* Writes the lines of the payload log that a body and its predictions make. */
-#define _POSIX_C_SOURCE 200809L /* gmtime_r */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "codec.h"
 
@@ -39,23 +37,42 @@ static void add_count(Buffer *buffer, uint64_t count, size_t n_digits) {
 
 /* Printable ASCII between quotes. */
 static void add_string(Buffer *buffer, Text text) {
+    size_t from = 0;
     ADD(buffer, "\"");
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.start[i] == '"' || text.start[i] == '\\')
+    for (size_t i = 0; i < text.length; i++)
+        if (text.start[i] == '"' || text.start[i] == '\\') {
+            buffer_add(buffer, text.start + from, i - from);
             ADD(buffer, "\\");
-        buffer_add(buffer, &text.start[i], 1);
-    }
+            from = i;
+        }
+    buffer_add(buffer, text.start + from, text.length - from);
     ADD(buffer, "\"");
 }
 
-/* As `app.ecs.timestamp` writes it. */
+/*
+ * As `app.ecs.timestamp` writes it. The C library would look for a time zone's file for each line; the date of a day since
+ * 1970 is counted in eras of 400 years that begin in March, so that a leap day is the last of its year.
+ */
 static void add_timestamp(Buffer *buffer, int64_t micros) {
-    time_t seconds = (time_t)(micros / 1000000);
-    struct tm parts;
-    char text[32];
-    gmtime_r(&seconds, &parts);
-    buffer_add(buffer, text, strftime(text, sizeof text, "\"%Y-%m-%dT%H:%M:%S.", &parts));
-    add_count(buffer, (uint64_t)(micros % 1000000), 6);
+    uint64_t seconds = (uint64_t)micros / 1000000, days = seconds / 86400 + 719468;
+    uint64_t of_era = days % 146097;
+    uint64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint64_t month = (5 * of_year + 2) / 153; /* 0 is March */
+    ADD(buffer, "\"");
+    add_count(buffer, days / 146097 * 400 + year_of_era + (month >= 10), 4);
+    ADD(buffer, "-");
+    add_count(buffer, month < 10 ? month + 3 : month - 9, 2);
+    ADD(buffer, "-");
+    add_count(buffer, of_year - (153 * month + 2) / 5 + 1, 2);
+    ADD(buffer, "T");
+    add_count(buffer, seconds / 3600 % 24, 2);
+    ADD(buffer, ":");
+    add_count(buffer, seconds / 60 % 60, 2);
+    ADD(buffer, ":");
+    add_count(buffer, seconds % 60, 2);
+    ADD(buffer, ".");
+    add_count(buffer, (uint64_t)micros % 1000000, 6);
     ADD(buffer, "Z\"");
 }
 

@@ -156,33 +156,63 @@ static PyObject *Codec_read(CodecObject *self, PyObject *args) {
     return to_answer(failed, &rows);
 }
 
-static PyObject *Codec_lines(CodecObject *self, PyObject *args) {
-    const char *common, *predictions, *request_id, *trace_id;
-    Py_ssize_t n_common, n_predictions, n_request_id, n_trace_id;
-    PyObject *body;
+/* ASCII; None is empty. */
+static int take_string(PyObject *string, Text *text) {
+    Py_ssize_t length = 0;
+    text->start = string == Py_None ? "" : PyUnicode_AsUTF8AndSize(string, &length);
+    text->length = (size_t)length;
+    return text->start ? 0 : -1;
+}
+
+/* What it points to lives as long as the tuple. */
+static int take_exchange(PyObject *item, Exchange *exchange) {
+    PyObject *body, *predictions, *request_id, *trace_id;
     long long at_us, duration_ns;
-    Exchange exchange;
-    Buffer lines = {0};
-    if (!is_made(self) ||
-        !PyArg_ParseTuple(args, "s#Ss#s#z#LL", &common, &n_common, &body, &predictions, &n_predictions, &request_id,
-                          &n_request_id, &trace_id, &n_trace_id, &at_us, &duration_ns) ||
-        take_text(body, &exchange.body) < 0)
-        return NULL;
-    exchange.predictions = (Text){predictions, (size_t)n_predictions};
-    exchange.request_id = (Text){request_id, (size_t)n_request_id};
-    exchange.trace_id = (Text){trace_id, (size_t)n_trace_id};
-    exchange.at_us = at_us;
-    exchange.duration_ns = duration_ns;
-    PyThreadState *unlocked = exchange.body.length > UNLOCKED_BYTES ? PyEval_SaveThread() : NULL;
-    int failed = write_lines(&self->codec, (Text){common, (size_t)n_common}, &exchange, &lines);
+    if (!PyTuple_Check(item)) {
+        PyErr_SetString(PyExc_TypeError, "an exchange is a tuple");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(item, "SUUOLL", &body, &predictions, &request_id, &trace_id, &at_us, &duration_ns) ||
+        take_text(body, &exchange->body) < 0 || take_string(predictions, &exchange->predictions) < 0 ||
+        take_string(request_id, &exchange->request_id) < 0 || take_string(trace_id, &exchange->trace_id) < 0)
+        return -1;
+    exchange->at_us = at_us;
+    exchange->duration_ns = duration_ns;
+    return 0;
+}
+
+static int write_one(const Codec *codec, Text common, const Exchange *exchange, Buffer *lines) {
+    PyThreadState *unlocked = exchange->body.length > UNLOCKED_BYTES ? PyEval_SaveThread() : NULL;
+    int failed = write_lines(codec, common, exchange, lines);
     if (unlocked)
         PyEval_RestoreThread(unlocked);
+    return failed;
+}
+
+static PyObject *Codec_lines(CodecObject *self, PyObject *args) {
+    PyObject *members, *given, *exchanges;
+    Text common;
+    Buffer lines = {0};
+    int failed = 0;
+    if (!is_made(self) || !PyArg_ParseTuple(args, "UO", &members, &given) ||
+        take_string(members, &common) < 0 || !(exchanges = PySequence_Tuple(given))) /* so that no one changes it meanwhile */
+        return NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(exchanges) && !failed; i++) {
+        Exchange exchange;
+        if (take_exchange(PyTuple_GET_ITEM(exchanges, i), &exchange) < 0) {
+            free(lines.start);
+            Py_DECREF(exchanges);
+            return NULL;
+        }
+        failed = write_one(&self->codec, common, &exchange, &lines);
+    }
+    Py_DECREF(exchanges);
     return to_answer(failed, &lines);
 }
 
 static PyMethodDef methods[] = {
     {"read", (PyCFunction)Codec_read, METH_VARARGS, "read(body, max_instances): rows of float32, or None."},
-    {"lines", (PyCFunction)Codec_lines, METH_VARARGS, "lines(common, …): the payload log's lines, or None."},
+    {"lines", (PyCFunction)Codec_lines, METH_VARARGS, "lines(common, exchanges): the payload log's lines, or None."},
     {NULL, NULL, 0, NULL},
 };
 static PyTypeObject CodecType = {

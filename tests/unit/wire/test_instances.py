@@ -37,10 +37,10 @@ def assert_plain_agrees(body: bytes, max_instances: int = 100, codec: Codec | No
         raise AssertionError(f"taken, and not valid: {body!r}") from error
     assert rows == read.matrix.tobytes(), body
     told = ",".join("[0.5]" for _ in read.instances)
-    lines = codec.lines('"a": 1', body, told, "r", None, 0, 0)
+    lines = codec.lines('"a": 1', [(body, told, "r", None, 0, 0)])
     assert lines is not None
     decoded = Decoded(body, read.matrix, read.instances, {}, ())
-    expected = encode_lines(SIGNATURE, '"a": 1', Exchange("r", None, 0, 0, decoded, told))
+    expected = encode_lines(SIGNATURE, '"a": 1', Exchange(body, told, "r", None, 0, 0), decoded)
     assert [json.loads(line) for line in lines.splitlines()] == [json.loads(line) for line in expected.splitlines()]
     return True
 

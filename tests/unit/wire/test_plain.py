@@ -158,7 +158,7 @@ def test_categories_that_json_escapes_are_left_to_the_other_decoder() -> None:
         )
         assert decoded.matrix.tolist() == [[code]]
         assert (decoded.instances is None) is (name in ("b", "\x7f"))
-        (line,) = decoder.encode_lines('"a": 1', Exchange("r", None, 0, 0, decoded, "0.5")).splitlines()
+        (line,) = decoder.encode_lines('"a": 1', Exchange(decoded.body, "0.5", "r", None, 0, 0), decoded).splitlines()
         assert json.loads(line)["treeserve.features.category"] == {"x": name}
 
 
@@ -194,5 +194,5 @@ def test_lines_want_as_many_predictions_as_instances(predictions: str) -> None:
     """Else none are written."""
     codec = make_codec(SIGNATURE)
     assert codec is not None
-    assert codec.lines('"a": 1', PLAIN[2].encode(), "0.5,[0.1,0.2]", "r", None, 0, 0) is not None
-    assert codec.lines('"a": 1', PLAIN[2].encode(), predictions, "r", None, 0, 0) is None
+    assert codec.lines('"a": 1', [(PLAIN[2].encode(), "0.5,[0.1,0.2]", "r", None, 0, 0)]) is not None
+    assert codec.lines('"a": 1', [(PLAIN[2].encode(), predictions, "r", None, 0, 0)]) is None
