@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from app.endpoints.short_way import ShortWay
 from app.forest.kernel_forest import KernelForest
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
-from tests.services import Service
+from tests.services import FakeRegistry, Service, run_service
 
 BODY = json.dumps({"instances": [GOOD, {"hour": 3, "carrier": "AA", "wind": None}]}).encode()
 JSON = (b"content-type", b"application/json")
@@ -122,3 +123,11 @@ def test_a_failure_is_left_to_the_apps_way(service: Service, monkeypatch: pytest
     before = trace(service)
     assert answer(service) is None
     assert trace(service) == before
+
+
+def test_lines_that_still_wait_are_written_at_the_end(champion_folder: Path, tmp_path: Path) -> None:
+    """The end comes before their time has."""
+    place = tmp_path / "payload.log"
+    with run_service(FakeRegistry(champion_folder), place) as service:
+        assert answer(service) is not None
+    assert len(place.read_text().splitlines()) == 2
