@@ -17,9 +17,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prediction_time.add_argument("--quick", action="store_true", help="fewer and shorter measurements: rough figures")
     options = parser.parse_args(arguments)
 
+    from benchmarks.load import LoadFailed
     from benchmarks.prediction_time import measure
 
-    measure(is_quick=options.quick)
+    try:
+        measure(is_quick=options.quick)
+    except LoadFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

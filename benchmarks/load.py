@@ -72,9 +72,7 @@ def run_wrk(
     LoadFailed
         If wrk is not installed, or any request failed.
     """
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise LoadFailed("wrk, which makes the load, is not installed; on Debian and Ubuntu: apt-get install wrk")
+    wrk = find_wrk()
     # wrk counts an answer of 3xx as a good one, so one request is looked at first.
     with bodies.open("rb") as lines:
         post(port, path, next(lines).rstrip(b"\n"), content_type)
@@ -90,6 +88,20 @@ def run_wrk(
     if load.n_failed or not load.requests_per_s:
         raise LoadFailed(f"{load.n_failed} requests to {url} failed: {done.stdout.splitlines()[-1]}")
     return load
+
+
+def find_wrk() -> str:
+    """
+    Where wrk is.
+
+    Raises
+    ------
+    LoadFailed
+        If it is not installed.
+    """
+    if wrk := shutil.which("wrk"):
+        return wrk
+    raise LoadFailed("wrk, which makes the load, is not installed; on Debian and Ubuntu: apt-get install wrk")
 
 
 def read_load(output: str) -> Load | None:
