@@ -84,7 +84,7 @@ def create_app(
     """
     metrics = Metrics(collectors)
     sink = _payload_sink(settings.payload_log, standard_output)
-    payload_log = PayloadLog(sink, metrics)
+    payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     rollout = Rollout(registry, settings.model_uri, metrics, Verdicts(settings.cache_dir / "verdicts"))
     endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
 

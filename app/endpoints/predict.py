@@ -119,7 +119,7 @@ class PredictEndpoint:
         predictions = encode_predictions(matrix)
         answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings)
         exchange = None
-        if self._payload_log.is_on:
+        if self._payload_log.wants(context.request_id):
             duration_ns = time.perf_counter_ns() - started_ns
             exchange = Exchange(
                 decoded.body, predictions, context.request_id, context.trace_id, context.at_us, duration_ns
