@@ -100,7 +100,7 @@ def create_app(
         # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
-        endpoint.flush()
+        endpoint.close()
         if payload_log.close() and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()
