@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test fuzz lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test fuzz bench lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,12 @@ test: lint typecheck ## Check format, lint and types, then run the tests; pytest
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev
 	@$(BIN)/python -m tests.sanitizers $(or $(SECONDS),600) $(or $(SEED),0)
+
+bench: ## Measure how long predictions take on this machine, ten minutes; ARGS=--quick for rough figures in two
+	@$(INSTALL) dev
+	@$(INSTALL) serve build/bench/serve
+	@$(INSTALL) bench build/bench/evaluators
+	@$(BIN)/python -m benchmarks prediction-time $(ARGS)
 
 lint: ## Check format and lint
 	@$(INSTALL) dev

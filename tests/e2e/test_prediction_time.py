@@ -11,8 +11,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -20,12 +20,13 @@ import numpy as np
 import pytest
 import xgboost
 
+from app.forest import kernel_forest
 from app.forest.kernel_forest import FloatMatrix, KernelForest
+from benchmarks.evaluators import make_rows, train_forest
+from benchmarks.servers import Server, choose_cores, on_core, post, run_server
 from tests.boosters import make_table, to_instances
-from tests.e2e.servers import Server
 from tests.forests import learner_of
-from tests.processes import PROJECT, clean_environment, free_port, run_process
-from tests.services import wait
+from tests.processes import PROJECT, clean_environment, free_port
 
 # What the kernel has to be quicker by than `inplace_predict` with one thread; measured: 235, 13 and 5.1 with AVX2.
 KERNEL_GATES: dict[str, dict[int, float]] = {"avx2": {1: 40, 64: 8, 8192: 3}, "scalar": {1: 40, 64: 2, 8192: 0.9}}
@@ -33,17 +34,10 @@ KERNEL_GATES: dict[str, dict[int, float]] = {"avx2": {1: 40, 64: 8, 8192: 3}, "s
 # where the short way is lost.
 SERVICE_GATE = 0.6
 
-BARE = """
-import sys, uvicorn
-async def app(scope, receive, send):
-    await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"134")]})
-    await send({"type": "http.response.body", "body": b"x" * 134})
-uvicorn.run(app, port=int(sys.argv[1]), log_config=None, access_log=False, ws="none", lifespan="off")
-"""
 SERVE = "import sys; from app.cli import main; sys.exit(main(['serve']))"
 SLOW = """
 import time
+from app.forest import kernel_forest
 from app.forest.kernel_forest import KernelForest
 answer = KernelForest.predictions
 def slowly(self, matrix):
@@ -57,15 +51,9 @@ KernelForest.predictions = slowly
 
 @pytest.fixture(scope="module")
 def large() -> tuple[xgboost.Booster, FloatMatrix]:
-    """200 trees of depth 8 over 15 numbers, and rows of another kind than it was trained on."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(12_000, 15)).astype(np.float32)
-    target = rows @ rng.normal(size=15) + rng.normal(size=len(rows)) * 2 > 0
-    rows[rng.random(rows.shape) < 0.05] = np.nan
-    given = {"max_depth": 8, "eta": 0.05, "min_child_weight": 0, "objective": "binary:logistic", "nthread": 2}
-    booster = xgboost.train(given, xgboost.DMatrix(rows, target), 200)
-    booster.set_param({"nthread": 1})
-    return booster, rng.permutation(rows)
+    """200 trees of depth 8 over 15 numbers, and rows."""
+    rows = make_rows()
+    return train_forest(rows, 200), rows
 
 
 def ratio(slower: Callable[[], object], quicker: Callable[[], object], n_calls: int, n_turns: int = 7) -> float:
@@ -82,8 +70,11 @@ def seconds(call: Callable[[], object], n_calls: int) -> float:
 
 
 @pytest.mark.parametrize("n_rows", [1, 64, 8192])
-def test_the_kernel_is_many_times_as_quick_as_xgboost(large: tuple[xgboost.Booster, FloatMatrix], n_rows: int) -> None:
-    """On the same rows, with the same bits."""
+def test_the_kernel_is_many_times_as_quick_as_xgboost(
+    large: tuple[xgboost.Booster, FloatMatrix], n_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the same rows, with the same bits, in one thread each."""
+    monkeypatch.setattr(kernel_forest, "_cores", lambda: 1)
     booster, rows = large
     rows = np.ascontiguousarray(rows[:n_rows])
     forest = KernelForest(learner_of(booster), n_rounds=None)
@@ -96,20 +87,6 @@ def test_the_kernel_is_many_times_as_quick_as_xgboost(large: tuple[xgboost.Boost
     found = ratio(reference, lambda: forest.predictions(rows), n_calls=max(3, 2000 // n_rows))
     print(f"{n_rows} rows: {found:.1f} times as quick as XGBoost ({forest.walk})")
     assert found >= KERNEL_GATES[forest.walk][n_rows]
-
-
-@contextmanager
-def started(code: str, folder: Path, arguments: list[str], port: int, **settings: str) -> Iterator[Server]:
-    """A server of some Python code, on a port."""
-    environment = clean_environment(folder, PYTHONPATH=str(PROJECT), TREESERVE_PORT=str(port), **settings)
-    with run_process([sys.executable, "-c", code, *arguments], environment, folder) as process:
-        yield Server(process, str(port), folder)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time that all threads of a process have had."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 def read_answer(caller: socket.socket) -> bytes:
@@ -131,48 +108,45 @@ def ask(server: Server, bodies: list[bytes], n_requests: int) -> float:
         % (len(body), body)
         for body in bodies
     ]
-    with socket.create_connection(("127.0.0.1", int(server.port)), timeout=20) as caller:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as caller:
         caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        before = cpu_seconds(server.process.pid)
+        before = server.cpu_seconds()
         for number in range(n_requests):
             caller.sendall(requests[number % len(requests)])
             assert read_answer(caller).startswith(b"HTTP/1.1 200")
-        return (cpu_seconds(server.process.pid) - before) / n_requests
-
-
-@contextmanager
-def apart(*servers: int) -> Iterator[None]:
-    """Let the servers share one core and the caller have another, where there are two: it makes times steadier."""
-    cores = sorted(os.sched_getaffinity(0))
-    for server in servers:
-        for thread in Path(f"/proc/{server}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {cores[0]})
-    os.sched_setaffinity(0, {cores[-1]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
+        return (server.cpu_seconds() - before) / n_requests
 
 
 def share_of_the_ceiling(folder: Path, model_folder: Path, code: str) -> float:
     """Bare uvicorn's CPU time a request over the service's, with log, metrics and validation on."""
     bodies = [json.dumps({"instances": [row]}).encode() for row in to_instances(make_table(n_rows=500, seed=1))]
-    bare_port, port = free_port(), free_port()
     settings = {
         "TREESERVE_MODEL_URI": str(model_folder),
         "TREESERVE_CACHE_DIR": str(folder / "cache"),
         "TREESERVE_PAYLOAD_LOG": str(folder / "payload.log"),
+        "TREESERVE_PORT": str(port := free_port()),
     }
-    with (
-        started(BARE, folder / "bare", [str(bare_port)], bare_port) as bare,
-        started(code, folder / "service", [], port, **settings) as service,
-    ):
-        service.wait_until_ready()
-        for _ in wait():
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", bare_port)) == 0:
-                    break
-        with apart(bare.process.pid, service.process.pid):
+    environment = clean_environment(folder, PYTHONPATH=str(PROJECT), **settings)
+    commands = {
+        (bare_port := free_port()): ["-m", "benchmarks.bare", str(bare_port)],
+        port: ["-c", code],
+    }
+    cores = choose_cores()
+    with ExitStack() as running:
+        bare, service = (
+            running.enter_context(
+                run_server(
+                    [sys.executable, *command],
+                    environment,
+                    folder / str(at),
+                    at,
+                    lambda at: bool(post(at, "/predict", bodies[0])),
+                    core=cores[0],
+                )
+            )
+            for at, command in commands.items()
+        )
+        with on_core(cores[1]):
             turns = [(ask(bare, bodies, 700), ask(service, bodies, 700)) for _ in range(8)]
     # The least of several turns is the code's own; what is above it is the machine's.
     return min(ceiling for ceiling, _ in turns) / min(own for _, own in turns)

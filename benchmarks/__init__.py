@@ -1,0 +1,1 @@
+"""Measurements that others can repeat: how long predictions take here, and beside other servers."""

@@ -1,0 +1,32 @@
+"""The benchmarks' commands: ``python -m benchmarks prediction-time``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark; the exit status."""
+    parser = ArgumentParser(prog="python -m benchmarks", description="Measure how long predictions take.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="BENCHMARK")
+    prediction_time = commands.add_parser(
+        "prediction-time", help="the kernel, the service, its start and its memory, on this machine"
+    )
+    prediction_time.add_argument("--quick", action="store_true", help="fewer and shorter measurements: rough figures")
+    options = parser.parse_args(arguments)
+
+    from benchmarks.load import LoadFailed
+    from benchmarks.prediction_time import measure
+
+    try:
+        measure(is_quick=options.quick)
+    except LoadFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
