@@ -69,7 +69,8 @@ def _write_bodies(given: argparse.Namespace) -> int:
     except BrokenPipeError:  # its reader, such as head, has had enough
         return 0
     except (BodiesUnavailable, OSError) as error:
-        print(f"treeserve bodies: error: {error}", file=sys.stderr)
+        told = error.strerror if isinstance(error, OSError) else error
+        print(f"treeserve bodies: error: {told}", file=sys.stderr)
         return 1
     return 0
 

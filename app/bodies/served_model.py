@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -72,18 +72,20 @@ def _get(url: str) -> bytes:
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BodiesUnavailable(f"{url!r} is not the URL of a service, such as http://127.0.0.1:8080")
+            raise ValueError
+        if parts.username is not None:  # which urllib takes for a part of the host's name
+            raise BodiesUnavailable("a user name in the URL is not supported")
         with urlopen(f"{url.rstrip('/')}/model", timeout=_WAIT_S) as answer:  # noqa: S310  the scheme is checked
             content: bytes = answer.read(_MAX_BYTES)
             return content
     except HTTPError as refusal:
         raise BodiesUnavailable(_explain_refusal(url, refusal)) from None
-    except (OSError, HTTPException, ValueError) as error:
+    except (ValueError, InvalidURL):
+        raise BodiesUnavailable(f"{url!r} is not the URL of a service, such as http://127.0.0.1:8080") from None
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        told = " ".join(str(getattr(reason, "strerror", None) or reason or type(reason).__name__).split())
-        raise BodiesUnavailable(
-            f"nobody answers at {url} as a service ({told}); check that treeserve runs there"
-        ) from None
+        told = " ".join(str(getattr(reason, "strerror", None) or reason).split())
+        raise BodiesUnavailable(f"{url} does not answer ({told}); check that treeserve runs there") from None
 
 
 def _explain_refusal(url: str, refusal: HTTPError) -> str:
