@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.artifacts import MAX_GOLDEN_INSTANCES
 from app.forest.boundary_rows import draw_boundary_rows
-from app.forest.document import read_learner
-from app.forest.kernel_forest import FloatMatrix, KernelForest, find_trees
+from app.forest.document import read_booster_document, read_learner
+from app.forest.kernel_forest import FloatMatrix, KernelForest, find_trees, pack_learner
 from app.forest.packing import NotCovered
-from app.forest.xgboost_forest import XGBoostForest
 from app.predictor import Evaluator, Predictor
+
+if TYPE_CHECKING:
+    from app.forest.xgboost_forest import XGBoostForest
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +45,7 @@ def choose_evaluator(predictor: Predictor) -> Predictor:
     ModelUnfit
         If the trees are damaged.
     """
-    reference = predictor.forest
-    assert isinstance(reference, XGBoostForest)
+    reference = _xgboost(predictor)
     learner = read_learner(reference.raw())
     try:
         kernel = KernelForest(learner, n_rounds=reference.n_rounds)
@@ -55,7 +58,33 @@ def choose_evaluator(predictor: Predictor) -> Predictor:
         reason = f"the kernel ({kernel.walk}) differs from XGBoost on {n_wrong} of {len(rows)} rows"
         log.warning("XGBoost answers for %s: %s; please report it with the model", predictor.version, reason)
         return replace(predictor, evaluator=Evaluator("xgboost", reason, has_disagreed=True))
-    return replace(predictor, forest=kernel, evaluator=Evaluator(f"kernel ({kernel.walk})"))
+    return replace(predictor, forest=kernel, evaluator=Evaluator.of(kernel))
+
+
+def reads_alike(booster: Path, predictor: Predictor) -> bool:
+    """
+    Whether a booster's file, read here, is to the last bit the forest that XGBoost makes of it.
+
+    Parameters
+    ----------
+    booster : pathlib.Path
+        The file that `predictor` was loaded from.
+    predictor : Predictor
+        With XGBoost as its evaluator, and trees that the kernel covers.
+    """
+    if booster.suffix != ".ubj":
+        return False
+    reference, raw = _xgboost(predictor), booster.read_bytes()
+    return read_booster_document(raw) == reference.document and pack_learner(
+        read_learner(raw), reference.n_rounds
+    ) == pack_learner(read_learner(reference.raw()), reference.n_rounds)
+
+
+def _xgboost(predictor: Predictor) -> XGBoostForest:
+    from app.forest.xgboost_forest import XGBoostForest
+
+    assert isinstance(predictor.forest, XGBoostForest)
+    return predictor.forest
 
 
 def _golden_rows(predictor: Predictor) -> FloatMatrix:

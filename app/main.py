@@ -27,6 +27,7 @@ from app.payload_log import PayloadLog
 from app.registry.registry import Registry
 from app.rollout import Rollout
 from app.settings import Settings
+from app.verdicts import Verdicts
 
 
 class Service(FastAPI):
@@ -84,7 +85,7 @@ def create_app(
     metrics = Metrics(collectors)
     sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics)
-    rollout = Rollout(registry, settings.model_uri, metrics)
+    rollout = Rollout(registry, settings.model_uri, metrics, Verdicts(settings.cache_dir / "verdicts"))
     endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
 
     def load() -> None:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from app.artifacts import Card, GoldenRows, UnknownCategoryPolicy, read_artifact
 from app.errors import InvalidRequest, ModelUnfit
-from app.forest.xgboost_forest import FloatMatrix, XGBoostForest
+from app.forest.document import BoosterDocument, read_booster_document, read_learner
+from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.mlmodel import ModelFolder, read_model_folder
 from app.model_version import ModelVersion
 from app.profile import ReferenceProfile
@@ -49,6 +50,11 @@ class Evaluator:
     name: str
     reason: str | None = None
     has_disagreed: bool = False
+
+    @classmethod
+    def of(cls, kernel: KernelForest) -> Evaluator:
+        """That of a kernel which agrees with XGBoost."""
+        return cls(f"kernel ({kernel.walk})")
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,17 @@ class Predictor:
     example: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: Path, version: ModelVersion) -> Predictor:
+    def load(cls, path: Path, version: ModelVersion, *, is_kernel_known: bool = False) -> Predictor:
         """
         Load a model folder as MLflow wrote it.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+        version : ModelVersion
+        is_kernel_known : bool
+            Whether the kernel is known to answer as XGBoost does: it is the evaluator then, and XGBoost, which is slow
+            to import, is not opened at all. Otherwise XGBoost is, until the two have been compared.
 
         Raises
         ------
@@ -103,9 +117,9 @@ class Predictor:
         folder = read_model_folder(path)
         card = read_artifact(Card, folder.extra_file("card.json"))
         _check_digest(folder, card)
-        forest = XGBoostForest(folder.booster, stops_at_best_iteration=folder.is_scikit_learn_wrapper)
+        forest, document, evaluator = _open_booster(folder, is_kernel_known)
         categories = {} if card is None else card.categories
-        signature = build_signature(forest.document.features, folder.inputs, categories)
+        signature = build_signature(document.features, folder.inputs, categories)
         decoder = InstancesDecoder(signature)
         golden = read_artifact(GoldenRows, folder.extra_file("golden.json"))
         version = replace(version, run_id=version.run_id or folder.run_id)
@@ -113,8 +127,8 @@ class Predictor:
             version=version,
             signature=signature,
             forest=forest,
-            evaluator=Evaluator("xgboost", "the kernel has not been compared with it yet"),
-            objective=forest.document.objective,
+            evaluator=evaluator,
+            objective=document.objective,
             card=card,
             profile=read_artifact(ReferenceProfile, folder.extra_file("profile.json")),
             golden=golden,
@@ -134,6 +148,20 @@ class Predictor:
             The operator's word; None leaves it to the model's card, and that to "reject".
         """
         return (policy or (self.card and self.card.unknown_category)) == "missing"
+
+
+def _open_booster(folder: ModelFolder, is_kernel_known: bool) -> tuple[Forest, BoosterDocument, Evaluator]:
+    stops = folder.is_scikit_learn_wrapper
+    if is_kernel_known:
+        raw = folder.booster.read_bytes()
+        document = read_booster_document(raw)
+        kernel = KernelForest(read_learner(raw), n_rounds=document.count_rounds(stops_at_best_iteration=stops))
+        return kernel, document, Evaluator.of(kernel)
+    # Only here, for it takes as long as all the rest of a start.
+    from app.forest.xgboost_forest import XGBoostForest
+
+    forest = XGBoostForest(folder.booster, stops_at_best_iteration=stops)
+    return forest, forest.document, Evaluator("xgboost", "the kernel has not been compared with it yet")
 
 
 def _check_digest(folder: ModelFolder, card: Card | None) -> None:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 from app.errors import ModelError, ModelNotReady
-from app.evaluation import choose_evaluator
+from app.evaluation import choose_evaluator, reads_alike
+from app.forest.kernel_forest import KernelForest
 from app.metrics import Metrics
+from app.mlmodel import read_model_folder
+from app.model_version import ModelVersion
 from app.predictor import Predictor
 from app.registry.registry import Registry
+from app.verdicts import Verdicts
 from app.verification import verify, verify_files
 
 log = logging.getLogger(__name__)
@@ -31,10 +36,11 @@ class Rollout:
         Why no model version serves, once that is known.
     """
 
-    def __init__(self, registry: Registry, model_uri: str, metrics: Metrics) -> None:
+    def __init__(self, registry: Registry, model_uri: str, metrics: Metrics, verdicts: Verdicts) -> None:
         self._registry = registry
         self._model_uri = model_uri
         self._metrics = metrics
+        self._verdicts = verdicts
         self.predictor: Predictor | None = None
         self.failure: ModelError | None = None
 
@@ -68,10 +74,7 @@ class Rollout:
             version = self._registry.resolve(self._model_uri)
             log.info("%s is %s; fetching and verifying it", self._model_uri, version)
             folder = self._registry.fetch(version)
-            verify_files(folder)
-            predictor = Predictor.load(folder, version)
-            verify(predictor)
-            predictor = choose_evaluator(predictor)
+            predictor = self._load(folder, version)
         except ModelError as error:
             self.failure = error
             log.critical("no model serves: %s", error, extra={"ecs": {"error.type": type(error).__name__}})
@@ -94,3 +97,16 @@ class Rollout:
             duration_s,
             extra={"ecs": {"treeserve.model.name": version.name, "treeserve.model.version": version.version}},
         )
+
+    def _load(self, folder: Path, version: ModelVersion) -> Predictor:
+        if self._verdicts.holds(folder):
+            predictor = Predictor.load(folder, version, is_kernel_known=True)
+            verify(predictor)
+            return predictor
+        verify_files(folder)
+        loaded = Predictor.load(folder, version)
+        verify(loaded)
+        predictor = choose_evaluator(loaded)
+        if isinstance(predictor.forest, KernelForest) and reads_alike(read_model_folder(folder).booster, loaded):
+            self._verdicts.record(folder)
+        return predictor

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Bring .venv up to a set of requirements (train or dev; bootstrap for the installer alone), the project itself included.
+# Bring .venv up to a set of requirements (train or dev; bootstrap for the installer alone), the project itself included;
+# or another environment, whose folder is named: benchmarks have some of their own.
 #
-# When .venv is up to date already, that is seen in a few hundredths of a second. What it was built from is kept in .venv
-# itself, so a changed lock file, another Python, a moved folder and an interrupted installation are all noticed.
+# When it is up to date already, that is seen in a few hundredths of a second. What it was built from is kept in the
+# folder itself, so a changed lock file, another Python, a moved folder and an interrupted installation are all noticed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-set_name=${1:?usage: requirements/install.sh train|dev|bootstrap}
-venv=.venv
+set_name=${1:?usage: requirements/install.sh train|dev|bootstrap|serve|bench [FOLDER]}
+venv=${2:-.venv}
 python=$venv/bin/python
 newest_python=14 # of Python 3: the newest that every locked package has a build for
 unset PYTHONHOME PYTHONPATH

@@ -20,4 +20,5 @@ compile() {
 compile dev "$@"
 compile train --constraint requirements/dev.txt
 compile serve --constraint requirements/dev.txt
+compile bench --constraint requirements/dev.txt "$@"
 compile bootstrap --constraint requirements/dev.txt "$@"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import xgboost
 
+from app.forest import _kernel
 from app.forest.document import read_learner
-from app.forest.kernel_forest import FloatMatrix, KernelForest
+from app.forest.kernel_forest import FloatMatrix
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "binary:hinge": {},
@@ -95,10 +96,4 @@ def with_invalid_codes(rows: FloatMatrix) -> FloatMatrix:
     return np.column_stack([np.resize(wrong.astype(np.float32), len(rows)), rows[:, 1:]])
 
 
-def _walks() -> list[str]:
-    booster, _ = train({"objective": "reg:squarederror"}, n_rounds=1)
-    best = KernelForest(learner_of(booster), n_rounds=None).walk
-    return [best] if best == "scalar" else [best, "scalar"]
-
-
-WALKS = _walks()
+WALKS = _kernel.walks

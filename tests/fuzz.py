@@ -109,7 +109,7 @@ def fuzz_kernel(seconds: float, seed: int) -> Counter[str]:
         for objective in ("binary:logistic", "multi:softprob")
         for kind in ("by depth", "deep", "dart", "one category against the rest")
     ]
-    arrays = [kernel_forest._pack(read_learner(raw), None) for raw in documents]
+    arrays = [kernel_forest.pack_learner(read_learner(raw), None) for raw in documents]
     rows = np.vstack([make_rows(70, seed), with_invalid_codes(make_rows(70, seed))])
     became: Counter[str] = Counter()
     ends = time.monotonic() + seconds

@@ -104,7 +104,7 @@ def run_service(
 
     Settings are the fields of `Settings` that are not the defaults.
     """
-    given = {"model_uri": MODEL_URI, "payload_log": str(log_file)} | settings
+    given = {"model_uri": MODEL_URI, "payload_log": str(log_file), "cache_dir": log_file.parent / "cache"} | settings
     collectors = CollectorRegistry()
     load_failed = threading.Event()
     app = create_app(Settings.model_validate(given), registry, collectors, LineSink(1), on_load_failure=load_failed.set)

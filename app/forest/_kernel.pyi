@@ -4,6 +4,8 @@ from typing import Final
 
 from app.forest.kernel_forest import FloatMatrix
 
+walks: Final[tuple[str, ...]]
+
 class Forest:
     walk: Final[str]
     def __init__(

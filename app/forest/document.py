@@ -35,10 +35,20 @@ class BoosterDocument:
     booster: str
     best_iteration: int | None
 
-    @property
-    def has_trees(self) -> bool:
-        """Whether it is a forest; gblinear alone is not."""
-        return self.booster != "gblinear"
+    def count_rounds(self, *, stops_at_best_iteration: bool) -> int | None:
+        """
+        How many rounds answer; None for all.
+
+        Parameters
+        ----------
+        stops_at_best_iteration : bool
+            Whether early stopping's best round is the last one used, as a scikit-learn wrapper does it; a plain
+            `Booster` uses all rounds.
+        """
+        # gblinear has no rounds to stop at; XGBoost's own wrapper uses its weights as they ended.
+        if not stops_at_best_iteration or self.best_iteration is None or self.booster == "gblinear":
+            return None
+        return self.best_iteration + 1
 
 
 def read_booster_document(raw: bytes) -> BoosterDocument:

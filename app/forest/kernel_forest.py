@@ -84,7 +84,7 @@ class KernelForest:
         if _kernel is None:
             raise NotCovered("the kernel is not built")
         try:
-            packed = _pack(learner, n_rounds)
+            packed = pack_learner(learner, n_rounds)
             self._forest = _kernel.Forest(**packed, walk=walk)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ModelUnfit(f"the booster's trees are not laid out as XGBoost 2 or 3 does it: {error!r}") from None
@@ -133,6 +133,11 @@ class KernelForest:
         return out
 
 
+def quickest_walk() -> str | None:
+    """How this processor walks a forest unless told otherwise; None where the kernel is not built."""
+    return None if _kernel is None else _kernel.walks[0]
+
+
 @cache
 def _cores() -> int:
     return available_cores()
@@ -143,7 +148,8 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_cores(), thread_name_prefix="forest")
 
 
-def _pack(learner: Mapping[str, Any], n_rounds: int | None) -> dict[str, Any]:
+def pack_learner(learner: Mapping[str, Any], n_rounds: int | None) -> dict[str, Any]:
+    """What the compiled kernel is made of; takes and raises what `KernelForest` does."""
     booster = learner["gradient_booster"]
     kind, objective = booster["name"], learner["objective"]["name"]
     if kind not in ("gbtree", "dart"):

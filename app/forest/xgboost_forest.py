@@ -39,8 +39,7 @@ class XGBoostForest:
         path : pathlib.Path
             A ``.ubj`` or ``.json`` file; anything else, pickles first of all, is refused unread.
         stops_at_best_iteration : bool
-            Whether early stopping's best round is the last one used, as a scikit-learn wrapper
-            does it; a plain `Booster` uses all rounds.
+            As `BoosterDocument.count_rounds` takes it.
 
         Raises
         ------
@@ -64,9 +63,7 @@ class XGBoostForest:
                 f"the best iteration of {path.name} is {best}, and it has {self._booster.num_boosted_rounds()} rounds; "
                 "log the model again as it was trained"
             )
-        # gblinear has no rounds to stop at; XGBoost's own wrapper uses its weights as they ended.
-        stops = stops_at_best_iteration and self.document.has_trees
-        self.n_rounds: int | None = best + 1 if stops and best is not None else None
+        self.n_rounds = self.document.count_rounds(stops_at_best_iteration=stops_at_best_iteration)
 
     def raw(self) -> bytes:
         """The booster's document, as this version of XGBoost writes it."""

@@ -9,8 +9,6 @@ processes may share a cache folder: locks keep them apart, and tell whether a pr
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -19,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from app.folder_digest import digest_folder
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class ModelCache:
             files = aside / "files"
             files.mkdir()
             download(files)
-            entry = self._folder / key / _digest(files)
+            entry = self._folder / key / digest_folder(files)
             entry.parent.mkdir(exist_ok=True)
             # Another process may have been first; its copy stays, for it may be reading it.
             if not (entry.is_dir() and self._is_whole(entry)):
@@ -133,16 +133,6 @@ def _is_abandoned(aside: Path) -> bool:
 def _matches(entry: Path) -> bool:
     """Whether an entry's files are those of its name; they are not either while another process removes them."""
     try:
-        return _digest(entry) == entry.name
+        return digest_folder(entry) == entry.name
     except FileNotFoundError:
         return False
-
-
-def _digest(folder: Path) -> str:
-    """SHA-256 over the path and the bytes of each file below a folder."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                digests[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()

@@ -113,3 +113,17 @@ def test_a_process_started_without_standard_streams_serves_and_ends_in_order(
         assert server.errors == ""
         assert bool(server.output) is has_output
     assert len(payload.read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not say what a process has mapped")
+def test_a_start_with_a_model_that_was_verified_before_does_not_load_xgboost(start: Start) -> None:
+    """The first start compares the kernel with it, and the next one knows; both answer the same."""
+    answers, has_xgboost = [], []
+    for _ in range(2):
+        server = start()
+        server.wait_until_ready()
+        answers.append(server.predict({"carrier": "UA", "hour": 17}, {"carrier": "DL", "hour": 5, "temp": 11.5}))
+        has_xgboost.append("libxgboost" in Path(f"/proc/{server.process.pid}/maps").read_text())
+        assert server.end() == 0
+    assert has_xgboost == [True, False]
+    assert answers[0] == answers[1]

@@ -17,6 +17,7 @@ from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, Mod
 from app.metrics import Metrics
 from app.model_version import ModelVersion
 from app.rollout import Rollout
+from app.verdicts import Verdicts
 from tests.boosters import ModelFolderBuilder, make_card, write_golden
 
 URI = "models:/flight-delay@champion"
@@ -53,9 +54,10 @@ class Started:
 
     registry: FakeRegistry
     collectors: CollectorRegistry = field(default_factory=CollectorRegistry)
+    verdicts: Path = Path("/dev/null")  # where none can be kept
 
     def __post_init__(self) -> None:
-        self.rollout = Rollout(self.registry, URI, Metrics(self.collectors))
+        self.rollout = Rollout(self.registry, URI, Metrics(self.collectors), Verdicts(self.verdicts))
 
     def refused(self) -> ModelError:
         """Load in vain; the reason."""

@@ -56,13 +56,13 @@ def test_no_file_of_requirements_says_where_packages_come_from(path: Path) -> No
     assert [line for line in lines if "://" in line or line.startswith(options)] == []
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("serve", "train"), ("train", "dev"), ("bootstrap", "dev")])
+@pytest.mark.parametrize(("smaller", "larger"), [("serve", "train"), ("train", "dev"), ("bootstrap", "dev"), ("serve", "bench")])
 def test_a_package_has_one_version_in_all_sets(smaller: str, larger: str) -> None:
     differing = {name for name, version in pins(smaller).items() if pins(larger).get(name) != version}
     assert differing == ({"uv"} if smaller == "bootstrap" else set())  # uv installs the other sets
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [*SETS, "bench"])
 def test_a_lock_file_holds_all_that_was_asked_for(name: str) -> None:
     assert required(name) <= pins(name).keys()
 

@@ -74,13 +74,35 @@ static int take(PyObject *bytes, size_t item_size, void *pointer, size_t *n_item
     return 0;
 }
 
+/* The ways that this processor can walk, the quickest first; found when the module is loaded. */
+static const Walk *walks[2];
+static size_t n_walks;
+
+static void find_walks(void) {
+    n_walks = 0;
+    if (avx2_walk())
+        walks[n_walks++] = avx2_walk();
+    walks[n_walks++] = &scalar_walk;
+}
+
 /* The walk of this name, or the quickest for NULL; NULL if this processor has none. */
 static const Walk *find_walk(const char *name) {
-    const Walk *walks[] = {avx2_walk(), &scalar_walk};
-    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++)
-        if (walks[i] && (!name || strcmp(walks[i]->name, name) == 0))
+    for (size_t i = 0; i < n_walks; i++)
+        if (!name || strcmp(walks[i]->name, name) == 0)
             return walks[i];
     return NULL;
+}
+
+static PyObject *list_walks(void) {
+    PyObject *names = PyTuple_New(n_walks);
+    for (size_t i = 0; names && i < n_walks; i++) {
+        PyObject *name = PyUnicode_FromString(walks[i]->name);
+        if (!name)
+            Py_CLEAR(names);
+        else
+            PyTuple_SET_ITEM(names, i, name);
+    }
+    return names;
 }
 
 static int Forest_init(ForestObject *self, PyObject *args, PyObject *kwargs) {
@@ -248,10 +270,13 @@ static PyTypeObject ForestType = {
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernel", "The compiled forest kernel.", -1, NULL, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__kernel(void) {
+    find_walks();
     if (PyType_Ready(&ForestType) < 0)
         return NULL;
-    PyObject *module = PyModule_Create(&definition);
-    if (module && PyModule_AddObjectRef(module, "Forest", (PyObject *)&ForestType) < 0)
+    PyObject *module = PyModule_Create(&definition), *names = list_walks();
+    if (module && (PyModule_AddObjectRef(module, "Forest", (PyObject *)&ForestType) < 0 ||
+                   PyModule_AddObjectRef(module, "walks", names) < 0))
         Py_CLEAR(module);
+    Py_XDECREF(names);
     return module;
 }

@@ -44,14 +44,27 @@ def test_a_booster_without_names_has_those_of_xgboosts_reports() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "has_trees"),
-    [({}, True), ({"booster": "dart", "rate_drop": 0.5}, True), ({"booster": "gblinear"}, False)],
+    ("parameters", "kind"),
+    [({}, "gbtree"), ({"booster": "dart", "rate_drop": 0.5}, "dart"), ({"booster": "gblinear"}, "gblinear")],
     ids=["gbtree", "dart", "gblinear"],
 )
-def test_every_kind_of_booster_is_read(parameters: dict[str, Any], has_trees: bool) -> None:
+def test_every_kind_of_booster_is_read(parameters: dict[str, Any], kind: str) -> None:
     """They are laid out differently; features and objective are found in each."""
     document = read(train_numbers(NAMES, **parameters))
-    assert (document.has_trees, document.objective, len(document.features)) == (has_trees, "binary:logistic", 8)
+    assert (document.booster, document.objective, len(document.features)) == (kind, "binary:logistic", 8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "best", "stops", "n_rounds"),
+    [("gbtree", 4, True, 5), ("dart", 0, True, 1), ("gbtree", 4, False, None), ("gbtree", None, True, None),
+     ("gblinear", 4, True, None)],
+)  # fmt: skip
+def test_rounds_end_at_the_best_one_where_a_wrapper_would_stop(
+    kind: str, best: int | None, stops: bool, n_rounds: int | None
+) -> None:
+    """And nowhere else: a plain booster uses them all, and gblinear has none."""
+    document = BoosterDocument((), "binary:logistic", kind, best)
+    assert document.count_rounds(stops_at_best_iteration=stops) == n_rounds
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ NODE = np.dtype([("value", "<f4"), ("link", "<u4")])
 def arrays() -> dict[str, Any]:
     """What the kernel is given for a forest of 36 trees with categories."""
     booster, _ = train({"objective": "binary:logistic"})
-    return {**kernel_forest._pack(learner_of(booster), None), "walk": None}
+    return {**kernel_forest.pack_learner(learner_of(booster), None), "walk": None}
 
 
 def items(arrays: dict[str, Any], name: str, dtype: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app.registry import cache as cache_module
+from app.folder_digest import digest_folder
 from app.registry.cache import ModelCache
 from tests.unit.registry.test_cache import FILES, add, files_of, leftovers
 
@@ -129,14 +129,14 @@ def test_nobody_waits_while_files_are_hashed(
     cache: ModelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes seconds for gigabytes; the lock is free meanwhile."""
-    digest = cache_module._digest
+    digest = digest_folder
 
     def lock_and_digest(folder: Path) -> str:
         with (tmp_path / "cache" / ".lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or fail
         return digest(folder)
 
-    monkeypatch.setattr(cache_module, "_digest", lock_and_digest)
+    monkeypatch.setattr("app.registry.cache.digest_folder", lock_and_digest)
     entry = add(cache)
     assert cache.find("key") == entry == add(cache)
 
@@ -147,15 +147,15 @@ def test_an_entry_that_is_made_good_while_it_is_looked_at_stays(
 ) -> None:
     """What was damaged a moment ago is looked at again before it is thrown away."""
     entry = add(cache)
-    digest = cache_module._digest
+    digest = digest_folder
 
     def digest_once_good(folder: Path) -> str:
-        monkeypatch.setattr(cache_module, "_digest", digest)
+        monkeypatch.setattr("app.registry.cache.digest_folder", digest)
         if seen == "vanishing":
             raise FileNotFoundError
         return "0" * 64
 
-    monkeypatch.setattr(cache_module, "_digest", digest_once_good)
+    monkeypatch.setattr("app.registry.cache.digest_folder", digest_once_good)
     assert cache.find("key") == entry
     assert files_of(entry) == FILES
 
