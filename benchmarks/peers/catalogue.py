@@ -102,6 +102,7 @@ PEERS = (
         lambda site: [
             *[site.program("python"), site.file("server.py"), "--http_port", str(site.port)],
             *["--enable_grpc", "false", "--enable_latency_logging", "false"],
+            *["--log_config_file", site.file("logging.json")],
         ],
         f"/v1/models/{MODEL_NAME}:predict",
         INSTANCES,
@@ -118,7 +119,6 @@ PEERS = (
         "/predict",
         DATA,
         lambda site: {
-            "BENTOML_CONFIG": site.file("configuration.yaml"),
             "BENTOML_HOME": str(site.home),
             "BENTOML_DO_NOT_TRACK": "true",
         },
@@ -131,7 +131,14 @@ PEERS = (
         _python,
         "/",
         INSTANCES,
-        lambda _: {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_USAGE_STATS_ENABLED": "0"},
+        # What its page on performance names, short of the switch for all of it, which needs HAProxy in front.
+        lambda _: {
+            "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+            "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+            "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
+            "RAY_SERVE_LOG_TO_STDERR": "0",
+            "RAY_USAGE_STATS_ENABLED": "0",
+        },
         note="One replica; its proxy, controller and Ray's own processes share the core.",
     ),
     Peer(

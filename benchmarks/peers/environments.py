@@ -7,20 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from importlib.metadata import distributions
 from pathlib import Path
 
-from app.registry.store import PROJECT_ROOT
+from tests.processes import PROJECT
 
-LOCKS = Path(__file__).parent
-BUILD = PROJECT_ROOT / "build" / "peers"
-UV = PROJECT_ROOT / ".venv" / "bin" / "uv"
-# Of the peers. The project itself runs with the one that `.venv` has.
+FOLDER = Path(__file__).parent
+BUILD = PROJECT / "build" / "peers"
+UV = PROJECT / ".venv" / "bin" / "uv"
+# Of the other servers, which not all run on a newer one; the service runs on the one that `.venv` has.
 PYTHON_VERSION = "3.11"
-_OWN_SOURCES = ("app", "requirements", "pyproject.toml", "README.md", "LICENSE")
 _PATIENCE = {"UV_HTTP_TIMEOUT": "120", "UV_HTTP_RETRIES": "8"}
 
 
@@ -30,31 +27,22 @@ class EnvironmentFailed(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment."""
+    """
+    A virtual environment.
 
-    folder: Path
+    Attributes
+    ----------
+    bin : pathlib.Path
+        Where its commands are.
+    packages : dict of str to str
+        The version of each locked package.
+    size_mb : float
+        Of the files of the locked packages, in megabytes (10^6 bytes).
+    """
 
-    @property
-    def bin(self) -> Path:
-        """Where its commands are."""
-        return self.folder / "bin"
-
-    @cached_property
-    def packages(self) -> dict[str, str]:
-        """The version of each installed distribution, by its name in lower case with hyphens."""
-        stems = [path.stem.partition("-") for path in self._site_packages.glob("*.dist-info")]
-        return {name.lower().replace("_", "-"): version for name, _, version in stems}
-
-    @cached_property
-    def size_mb(self) -> float:
-        """Of its packages, in megabytes (10^6 bytes), without what Python compiles when it runs them."""
-        files = (path for path in self._site_packages.rglob("*") if "__pycache__" not in path.parts)
-        return sum(path.lstat().st_size for path in files if not path.is_dir()) / 1e6
-
-    @property
-    def _site_packages(self) -> Path:
-        [found] = self.folder.glob("lib/python*/site-packages")
-        return found
+    bin: Path
+    packages: dict[str, str]
+    size_mb: float
 
 
 def provide_environment(name: str) -> Environment:
@@ -66,73 +54,54 @@ def provide_environment(name: str) -> Environment:
     EnvironmentFailed
         If a package or the Python cannot be had.
     """
-    lock = LOCKS / name / "requirements.txt"
-    return _provide(name, PYTHON_VERSION, lock, [])
+    lock, venv = FOLDER / name / "requirements.txt", BUILD / name / "venv"
+    mark = venv / ".installed"
+    fingerprint = hashlib.sha256(PYTHON_VERSION.encode() + lock.read_bytes()).hexdigest()
+    if not mark.exists() or mark.read_text(encoding="utf-8") != fingerprint:
+        print(f"Installing {lock.relative_to(PROJECT)} into {venv.relative_to(PROJECT)}", flush=True)
+        shutil.rmtree(venv, ignore_errors=True)
+        _run(UV, "venv", "--python", PYTHON_VERSION, venv)
+        # Nothing may run code at installation, or bring in what is not locked.
+        strictly = ["--require-hashes", "--only-binary", ":all:"]
+        _run(UV, "pip", "install", "--python", venv / "bin" / "python", *strictly, "--requirements", lock)
+        mark.write_text(fingerprint, encoding="utf-8")
+    return _look_at(venv, lock)
 
 
 def provide_own_environment() -> Environment:
     """
-    Make the environment of the serving image: the service's locked set, and the project as a wheel.
+    Make an environment with what the serving image holds, unless it is up to date.
 
     Raises
     ------
     EnvironmentFailed
     """
-    sources = [PROJECT_ROOT / name for name in _OWN_SOURCES]
-    return _provide("treeserve", sys.executable, PROJECT_ROOT / "requirements" / "serve.txt", sources)
+    venv = BUILD / "treeserve" / "venv"
+    _run(PROJECT / "requirements" / "install.sh", "serve", venv.relative_to(PROJECT))
+    return _look_at(venv, PROJECT / "requirements" / "serve.txt")
 
 
-def _provide(name: str, python: str, lock: Path, project: list[Path]) -> Environment:
-    environment = Environment(BUILD / name / "venv")
-    mark = environment.folder / ".installed"
-    fingerprint = _fingerprint([lock, *project], python)
-    if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
-        return environment
-    print(f"installing {lock.relative_to(PROJECT_ROOT)} into {environment.folder.relative_to(PROJECT_ROOT)}", flush=True)
-    shutil.rmtree(environment.folder, ignore_errors=True)
-    _run_uv("venv", "--python", python, environment.folder)
-    install = ["pip", "install", "--python", environment.bin / "python"]
-    _run_uv(*install, "--require-hashes", "--only-binary", ":all:", "--requirements", lock)
-    if project:
-        with tempfile.TemporaryDirectory() as scratch:
-            _run_uv(*install, "--no-deps", _build_wheel(project, Path(scratch)))
-    mark.write_text(fingerprint, encoding="utf-8")
-    return environment
+def read_pins(lock: str) -> dict[str, str]:
+    """Read the version of each package of a lock file's text, by its name."""
+    pins = (line.split()[0] for line in lock.splitlines() if line and not line.startswith((" ", "#")))
+    return {name.partition("[")[0]: version for name, _, version in (pin.partition("==") for pin in pins)}
 
 
-def _fingerprint(paths: Iterable[Path], python: str) -> str:
-    digest = hashlib.sha256(python.encode())
-    for top in paths:
-        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if path.is_file() and _is_source(path):
-                digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+def _look_at(venv: Path, lock: Path) -> Environment:
+    [site_packages] = venv.glob("lib/python*/site-packages")
+    pins = read_pins(lock.read_text(encoding="utf-8"))
+    found = {dist.name.lower().replace("_", "-"): dist for dist in distributions(path=[str(site_packages)])}
+    installed = {name: found[name] for name in pins if name in found}  # the others are for other platforms
+    size = sum(file.size or 0 for dist in installed.values() for file in dist.files or ())
+    return Environment(venv / "bin", {name: dist.version for name, dist in installed.items()}, size / 1e6)
 
 
-def _is_source(path: Path) -> bool:
-    return path.suffix != ".so" and "__pycache__" not in path.parts
-
-
-def _build_wheel(sources: Iterable[Path], scratch: Path) -> Path:
-    """Build the project from a copy, so that nothing of an earlier build gets in."""
-    copy = scratch / "source"
-    copy.mkdir()
-    for source in sources:
-        if source.is_dir():
-            shutil.copytree(source, copy / source.name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-        else:
-            shutil.copy(source, copy)
-    _run_uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", scratch, copy)
-    [wheel] = scratch.glob("*.whl")
-    return wheel
-
-
-def _run_uv(*arguments: str | Path) -> None:
+def _run(*command: str | Path) -> None:
     done = subprocess.run(
-        [UV, *arguments], env=_PATIENCE | os.environ | _index(), capture_output=True, text=True, check=False
+        command, env=_PATIENCE | os.environ | _index(), cwd=PROJECT, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise EnvironmentFailed(f"uv {arguments[0]}: {done.stderr.strip()[-2000:]}")
+        raise EnvironmentFailed(f"{Path(command[0]).name} ended with status {done.returncode}: {done.stderr[-2000:]}")
 
 
 def _index() -> dict[str, str]:

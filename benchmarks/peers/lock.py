@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.environments import LOCKS, PYTHON_VERSION, UV
+from benchmarks.peers.environments import FOLDER, PYTHON_VERSION, UV
 
 _HEADER = f"# Locked by `python -m benchmarks.peers.lock`, for Linux on x86-64 and Python {PYTHON_VERSION}.\n"
 _FOREIGN = ("UV_FIND_LINKS", "UV_EXTRA_INDEX_URL", "UV_INDEX")
@@ -57,6 +57,6 @@ def _pin(package: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or sorted(path.parent.name for path in LOCKS.glob("*/requirements.in")):
+    for name in sys.argv[1:] or sorted(path.parent.name for path in FOLDER.glob("*/requirements.in")):
         print(f"benchmarks/peers/{name}/requirements.txt")
-        lock(LOCKS / name)
+        lock(FOLDER / name)

@@ -50,7 +50,7 @@ class NumericModel:
 
     @property
     def booster_file(self) -> Path:
-        """The booster in XGBoost's JSON format, which every server reads."""
+        """The booster in XGBoost's JSON format, which every server reads, without the features' names."""
         return self.folder / "model.json"
 
     @property
@@ -136,8 +136,10 @@ def _train(folder: Path) -> None:
         )
         record = RunRecord(asdict(parameters), {}, model.stop_scores, figures={}, tags={})
         Experiment(_store(folder), NAME).register(NAME, record, package, CHAMPION)
-    model.booster.save_model(folder / "model.json")
     whole = split.test.features.dropna().drop_duplicates()
     rows = whole.sample(N_ROWS, random_state=parameters.seed)
     np.savez(folder / _ROWS_FILE, predictions=model.predict(rows), **{name: rows[name].to_numpy() for name in names})
     (folder / "features.json").write_text(json.dumps(names), encoding="utf-8")
+    # XGBoost refuses rows without names where the booster has some, and most of the servers send it no names.
+    model.booster.feature_names = None
+    model.booster.save_model(folder / "model.json")

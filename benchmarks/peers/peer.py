@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.peers.environments import LOCKS, Environment
+from benchmarks.peers.environments import FOLDER, Environment
 from benchmarks.peers.forms import Form
 from benchmarks.peers.numeric_model import NumericModel
 
@@ -42,7 +42,7 @@ class Site:
 
     def file(self, name: str) -> str:
         """A file beside the server's lock file."""
-        return str(LOCKS / self.name / name)
+        return str(FOLDER / self.name / name)
 
 
 def _nothing(_site: Site) -> Mapping[str, str]:

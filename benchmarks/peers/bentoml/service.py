@@ -7,7 +7,7 @@ import numpy as np
 import xgboost
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class FlightDelay:
     def __init__(self) -> None:
         self.booster = xgboost.Booster({"nthread": 1}, model_file=os.environ["MODEL_FILE"])

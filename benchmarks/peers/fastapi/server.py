@@ -43,7 +43,7 @@ booster = xgboost.Booster({"nthread": 1}, model_file=os.environ["MODEL_FILE"])
 @app.post("/predict")
 def predict(request: Request) -> Answer:
     rows = np.array([list(flight.model_dump().values()) for flight in request.instances], dtype=np.float32)
-    instances = xgboost.DMatrix(rows, feature_names=list(Flight.model_fields))
+    instances = xgboost.DMatrix(rows)
     return Answer(predictions=booster.predict(instances).tolist())
 
 
