@@ -133,14 +133,20 @@ def _await_answer(
     process: subprocess.Popen[str], port: int, is_right: Callable[[int], bool], folder: Path, at_most_s: float
 ) -> None:
     ends = time.monotonic() + at_most_s
+    answer = "none"
     while time.monotonic() < ends:
         if process.poll() is not None:
             raise ServerFailed(f"{process.args!r} ended with status {process.returncode}: {_last_words(folder)}")
-        with suppress(OSError, HTTPException):
+        try:
             if is_right(port):
                 return
+            answer = "a wrong one"
+        except (OSError, HTTPException) as error:
+            answer = str(error)
         time.sleep(_ASK_EVERY_S)
-    raise ServerFailed(f"{process.args!r} had no right answer within {at_most_s} s: {_last_words(folder)}")
+    raise ServerFailed(
+        f"{process.args!r} had no right answer within {at_most_s} s; the last was: {answer}\n{_last_words(folder)}"
+    )
 
 
 def _last_words(folder: Path) -> str:

@@ -56,7 +56,9 @@ def test_no_file_of_requirements_says_where_packages_come_from(path: Path) -> No
     assert [line for line in lines if "://" in line or line.startswith(options)] == []
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("serve", "train"), ("train", "dev"), ("bootstrap", "dev"), ("serve", "bench")])
+@pytest.mark.parametrize(
+    ("smaller", "larger"), [("serve", "train"), ("train", "dev"), ("bootstrap", "dev"), ("serve", "bench")]
+)
 def test_a_package_has_one_version_in_all_sets(smaller: str, larger: str) -> None:
     differing = {name for name, version in pins(smaller).items() if pins(larger).get(name) != version}
     assert differing == ({"uv"} if smaller == "bootstrap" else set())  # uv installs the other sets
