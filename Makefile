@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test fuzz lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test fuzz bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,10 @@ test: lint typecheck ## Check format, lint and types, then run the tests; pytest
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev
 	@$(BIN)/python -m tests.sanitizers $(or $(SECONDS),600) $(or $(SEED),0)
+
+bench-peers: ## Time the service side by side with other servers, half an hour; ARGS="--quick --only mlserver,kserve"
+	@$(INSTALL) dev
+	@$(BIN)/python -m benchmarks peers $(ARGS)
 
 lint: ## Check format and lint
 	@$(INSTALL) dev

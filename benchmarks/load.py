@@ -40,6 +40,21 @@ class Load:
     n_failed: int
 
 
+def find_wrk() -> str:
+    """
+    Find the program that makes the load.
+
+    Raises
+    ------
+    LoadFailed
+        If it is not installed.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise LoadFailed("wrk, which makes the load, is not installed; on Debian and Ubuntu: apt-get install wrk")
+    return wrk
+
+
 def run_wrk(
     port: int,
     bodies: Path,
@@ -72,9 +87,7 @@ def run_wrk(
     LoadFailed
         If wrk is not installed, or any request failed.
     """
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise LoadFailed("wrk, which makes the load, is not installed; on Debian and Ubuntu: apt-get install wrk")
+    wrk = find_wrk()
     # wrk counts an answer of 3xx as a good one, so one request is looked at first.
     with bodies.open("rb") as lines:
         post(port, path, next(lines).rstrip(b"\n"), content_type)

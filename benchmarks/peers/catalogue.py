@@ -14,7 +14,7 @@ SAMPLED = "treeserve-sampled"
 CEILING = "uvicorn"
 TUTORIAL = "fastapi"
 MLSERVER = "mlserver"
-OF_THE_SERVING_IMAGE = (OWN, SAMPLED, CEILING)  # those that run in its environment
+ALWAYS = IN_THE_SERVING_ENVIRONMENT = (CEILING, OWN, SAMPLED)
 
 
 def _serve(site: Site) -> list[str]:
@@ -54,7 +54,7 @@ PEERS = (
     Peer(
         OWN,
         "treeserve",
-        "treeserve",
+        None,
         _serve,
         "/predict",
         NAMED,
@@ -64,7 +64,7 @@ PEERS = (
     Peer(
         SAMPLED,
         "treeserve, payload log off",
-        "treeserve",
+        None,
         _serve,
         "/predict",
         NAMED,
@@ -74,10 +74,13 @@ PEERS = (
         TUTORIAL,
         "tutorial FastAPI",
         "fastapi",
-        _python,
+        lambda site: [
+            *[site.program("python"), str(PROJECT / "benchmarks" / "tutorial.py")],
+            *[str(site.model.folder), str(site.port)],
+        ],
         "/predict",
         NAMED,
-        note="A pydantic model, a `def` endpoint and a `DMatrix`, on uvicorn[standard].",
+        note="A pydantic model, an `async` endpoint and a `DMatrix`, on `uvicorn[standard]`.",
     ),
     Peer(
         MLSERVER,

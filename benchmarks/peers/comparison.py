@@ -1,136 +1,129 @@
-"""Runs one server alone on its core, checks its answers and times it."""
+"""Compares the servers: visits each in turns, and tells how many times as quick the service is in the same turn."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
-from pathlib import Path
+from functools import partial
 
-import numpy as np
+from benchmarks.load import find_wrk
+from benchmarks.peers.catalogue import ALWAYS, IN_THE_SERVING_ENVIRONMENT, PEERS
+from benchmarks.peers.environments import (
+    BUILD,
+    Environment,
+    EnvironmentFailed,
+    provide_environment,
+    provide_own_environment,
+)
+from benchmarks.peers.numeric_model import provide_model
+from benchmarks.peers.peer import Peer
+from benchmarks.peers.visit import Failure, Visit, visit
+from benchmarks.turns import medians, ratios, take_turns
 
-from benchmarks.load import Load, LoadFailed, run_wrk
-from benchmarks.peers.answers import AnswerUnreadable, Verdict, ask, judge
-from benchmarks.peers.environments import BUILD, Environment
-from benchmarks.peers.forms import Row
-from benchmarks.peers.numeric_model import NumericModel
-from benchmarks.peers.peer import Peer, Site
-from benchmarks.servers import Memory, Server, ServerFailed, choose_cores, post, run_server
-from tests.processes import clean_environment, free_port
-
-CONNECTIONS = (1, 16)
-N_CHECKED = 50  # rows that are asked for one by one before anything is timed
-N_DISTINCT = 2_000  # single rows that wrk sends in turn
-_PREPARES_WITHIN_S = 300
-_FAILURES = (AnswerUnreadable, HTTPException, LoadFailed, OSError, ServerFailed, subprocess.SubprocessError)
+Measure = Callable[[Visit], float]
 
 
 @dataclass(frozen=True)
-class Visit:
+class Effort:
+    """How often each server is visited, and how long each load lasts."""
+
+    n_turns: int
+    seconds: float
+
+
+FULL, QUICK = Effort(5, 3.0), Effort(1, 1.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
     """
-    What was found of a server in one turn.
+    What was found.
 
     Attributes
     ----------
-    start_s : float
-        From the start of the process to its first answer.
-    memory : Memory
-        Of all its processes, at rest after a few answers.
-    verdict : Verdict or None
-        None of a server that predicts nothing.
-    single : mapping of int to Load
-        One row a request, by the number of connections.
-    batch : Load or None
-        All rows in one request, one after the other.
+    peers : sequence of Peer
+    environments : dict of str to Environment or Failure
+        By the peer's name.
+    turns : list of dict of str to Visit or Failure
+        By turn, and the peer's name.
     """
 
-    start_s: float
-    memory: Memory
-    verdict: Verdict | None
-    single: Mapping[int, Load]
-    batch: Load | None
+    peers: Sequence[Peer]
+    environments: dict[str, Environment | Failure]
+    turns: list[dict[str, Visit | Failure]]
+
+    def visits(self, name: str) -> list[Visit]:
+        """The visits of one server that went well."""
+        return [found for turn in self.turns if isinstance(found := turn[name], Visit)]
+
+    def failure(self, name: str) -> Failure | None:
+        """What went wrong with one server first, if anything did."""
+        found = [self.environments[name], *(turn[name] for turn in self.turns)]
+        return next((failure for failure in found if isinstance(failure, Failure)), None)
+
+    def median(self, name: str, measure: Measure) -> float | None:
+        """The median over a server's visits; None without any."""
+        visits = self.visits(name)
+        return medians([{name: measure(visit)} for visit in visits])[name] if visits else None
+
+    def ratio(self, name: str, reference: str, measure: Measure) -> float | None:
+        """How many times another server's measure one's is in the same turn: the median; None without such a turn."""
+        both = [
+            {name: measure(own), reference: measure(other)}
+            for turn in self.turns
+            if isinstance(own := turn[name], Visit) and isinstance(other := turn[reference], Visit)
+        ]
+        return ratios(both, reference)[name] if both else None
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why there is nothing to tell of a server."""
-
-    reason: str
-
-
-def visit(peer: Peer, environment: Environment, model: NumericModel, seconds: float) -> Visit | Failure:
+def compare(effort: Effort, only: Sequence[str] | None = None) -> Comparison:
     """
-    Start a server, ask it and end it; what goes wrong with it is told, and leaves the others alone.
+    Install what is missing, train the model if need be, and visit the servers in turns.
 
     Parameters
     ----------
-    peer : Peer
-    environment : Environment
-    model : NumericModel
-    seconds : float
-        How long each load lasts.
+    effort : Effort
+    only : sequence of str or None
+        The other servers to visit; None visits all.
+
+    Raises
+    ------
+    LoadFailed
+        Without wrk.
+    EnvironmentFailed
+        Without an environment for the service itself.
     """
-    folder = BUILD / peer.name
-    site = Site(peer.name, environment, model, folder / "home", free_port())
+    find_wrk()
+    chosen = [peer for peer in PEERS if only is None or peer.name in only or peer.name in ALWAYS]
+    environments = {peer.name: _provide(peer) for peer in chosen}
+    model = provide_model(BUILD / "model")
+    failed: dict[str, Failure] = {}
+
+    def measure(peer: Peer) -> Visit | Failure:
+        environment = environments[peer.name]
+        if isinstance(environment, Failure):
+            return environment
+        # What failed once is not waited for again.
+        found = failed.get(peer.name) or visit(peer, environment, model, effort.seconds)
+        if isinstance(found, Failure):
+            failed[peer.name] = found
+        print(f"{peer.name}: {_summary(found)}", flush=True)
+        return found
+
+    turns = take_turns({peer.name: partial(measure, peer) for peer in chosen}, effort.n_turns)
+    return Comparison(chosen, environments, turns)
+
+
+def _provide(peer: Peer) -> Environment | Failure:
+    if peer.name in IN_THE_SERVING_ENVIRONMENT:
+        return provide_own_environment()
     try:
-        return _visit(peer, site, folder / "run", seconds)
-    except _FAILURES as error:
-        return Failure(f"{type(error).__name__}: {error}")
+        return provide_environment(peer.name)
+    except EnvironmentFailed as error:
+        return Failure(f"cannot be installed: {error}")
 
 
-def _visit(peer: Peer, site: Site, folder: Path, seconds: float) -> Visit:
-    shutil.rmtree(folder, ignore_errors=True)  # with the logs of the last run
-    folder.mkdir(parents=True)
-    site.home.mkdir(exist_ok=True)
-    variables = clean_environment(
-        site.home,
-        PATH=f"{site.environment.bin}:/usr/local/bin:/usr/bin:/bin",
-        OMP_NUM_THREADS="1",
-        MODEL_FILE=str(site.model.booster_file),
-        **peer.variables(site),
-    )
-    if peer.prepare is not None:
-        _prepare(peer.prepare(site), variables, site.home)
-    first = peer.form.encode(site.model.names, site.model.rows[:1])
-
-    def is_answered(port: int) -> bool:
-        return bool(post(port, peer.path, first))
-
-    core, _ = choose_cores()
-    with run_server(peer.command(site), variables, folder, site.port, is_answered, core=core) as server:
-        return _measure(peer, server, site.model, seconds)
-
-
-def _prepare(command: list[str], variables: Mapping[str, str], home: Path) -> None:
-    """Run what has to be run once."""
-    mark = home / ".prepared"
-    if not mark.exists():
-        subprocess.run(command, env=variables, cwd=home, capture_output=True, check=True, timeout=_PREPARES_WITHIN_S)
-        mark.touch()
-
-
-def _measure(peer: Peer, server: Server, model: NumericModel, seconds: float) -> Visit:
-    def send(body: bytes) -> bytes:
-        return post(server.port, peer.path, body)
-
-    def load(rows_of_bodies: list[Sequence[Row]], connections: int) -> Load:
-        bodies = server.folder / "bodies"
-        bodies.write_bytes(b"".join(peer.form.encode(model.names, rows) + b"\n" for rows in rows_of_bodies))
-        _, core = choose_cores()
-        return run_wrk(server.port, bodies, path=peer.path, connections=connections, seconds=seconds, core=core)
-
-    singles = [model.rows[at : at + 1] for at in range(N_DISTINCT)]
-    if peer.is_ceiling:
-        for body in singles[:N_CHECKED]:
-            send(peer.form.encode(model.names, body))
-        memory, verdict, batch = server.memory(), None, None
-    else:
-        found = [prediction for rows in singles[:N_CHECKED] for prediction in ask(send, peer.form, model.names, rows)]
-        memory = server.memory()
-        found += ask(send, peer.form, model.names, model.rows)
-        verdict = judge(found, np.concatenate([model.predictions[:N_CHECKED], model.predictions]))
-        batch = load([model.rows], connections=1)
-    by_connections = {connections: load(singles, connections) for connections in CONNECTIONS}
-    return Visit(server.start_s, memory, verdict, by_connections, batch)
+def _summary(found: Visit | Failure) -> str:
+    if isinstance(found, Failure):
+        return found.reason
+    return ", ".join(f"{load.requests_per_s:,.0f} requests/s at {n}" for n, load in found.single.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
+from benchmarks import report
 from tests.processes import PROJECT
 
 FOLDER = Path(__file__).parent
 BUILD = PROJECT / "build" / "peers"
+OWN = report.FOLDER / "serve"
 UV = PROJECT / ".venv" / "bin" / "uv"
 # Of the other servers, which not all run on a newer one; the service runs on the one that `.venv` has.
 PYTHON_VERSION = "3.11"
@@ -70,15 +73,14 @@ def provide_environment(name: str) -> Environment:
 
 def provide_own_environment() -> Environment:
     """
-    Make an environment with what the serving image holds, unless it is up to date.
+    Make the environment of the serving image, unless it is up to date.
 
     Raises
     ------
     EnvironmentFailed
     """
-    venv = BUILD / "treeserve" / "venv"
-    _run(PROJECT / "requirements" / "install.sh", "serve", venv.relative_to(PROJECT))
-    return _look_at(venv, PROJECT / "requirements" / "serve.txt")
+    _run(PROJECT / "requirements" / "install.sh", "serve", OWN.relative_to(PROJECT))
+    return _look_at(OWN, PROJECT / "requirements" / "serve.txt")
 
 
 def read_pins(lock: str) -> dict[str, str]:
@@ -90,7 +92,7 @@ def read_pins(lock: str) -> dict[str, str]:
 def _look_at(venv: Path, lock: Path) -> Environment:
     [site_packages] = venv.glob("lib/python*/site-packages")
     pins = read_pins(lock.read_text(encoding="utf-8"))
-    found = {dist.name.lower().replace("_", "-"): dist for dist in distributions(path=[str(site_packages)])}
+    found = {re.sub("[-_.]+", "-", dist.name.lower()): dist for dist in distributions(path=[str(site_packages)])}
     installed = {name: found[name] for name in pins if name in found}  # the others are for other platforms
     size = sum(file.size or 0 for dist in installed.values() for file in dist.files or ())
     return Environment(venv / "bin", {name: dist.version for name, dist in installed.items()}, size / 1e6)

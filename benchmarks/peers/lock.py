@@ -32,10 +32,19 @@ def lock(folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         resolved = Path(scratch) / "pylock.toml"
+        command = [
+            UV,
+            "pip",
+            "compile",
+            folder / "requirements.in",
+            "--output-file",
+            resolved,
+            "--quiet",
+            "--no-config",
+        ]
+        platform = ["--python-version", PYTHON_VERSION, "--python-platform", "x86_64-manylinux_2_28"]
         subprocess.run(
-            [UV, "pip", "compile", folder / "requirements.in", "--output-file", resolved, "--format", "pylock.toml"]
-            + ["--quiet", "--no-config", "--python-version", PYTHON_VERSION]
-            + ["--python-platform", "x86_64-manylinux_2_28"],
+            [*command, "--format", "pylock.toml", *platform],
             env={name: value for name, value in os.environ.items() if name not in _FOREIGN},
             check=True,
         )

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.registry.store import PROJECT_ROOT
+from tests.processes import PROJECT
 
 NAME = "flight-delay-numeric"
 URI = f"models:/{NAME}@champion"
 N_ROWS = 10_000
-_ROWS_FILE = "rows.npz"
+_ROWS_FILE = "rows.json"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NumericModel:
     Attributes
     ----------
     folder : pathlib.Path
-        Holds the booster and the MLflow store.
+        Holds the booster, as ``model.ubj`` and below, and the MLflow store.
     names : tuple of str
         The features, in the booster's order.
     rows : tuple of tuple of int or float, shape (N_ROWS, n_features)
@@ -72,11 +72,9 @@ def provide_model(folder: Path) -> NumericModel:
 
 def open_model(folder: Path) -> NumericModel:
     """Read what the training wrote."""
-    names = json.loads((folder / "features.json").read_text(encoding="utf-8"))
-    with np.load(folder / _ROWS_FILE) as arrays:
-        columns = [arrays[name].tolist() for name in names]
-        predictions = arrays["predictions"]
-    return NumericModel(folder, tuple(names), tuple(zip(*columns, strict=True)), predictions)
+    found = json.loads((folder / _ROWS_FILE).read_text(encoding="utf-8"))
+    rows = tuple(tuple(row) for row in found["rows"])
+    return NumericModel(folder, tuple(found["names"]), rows, np.array(found["predictions"], np.float32))
 
 
 def _store(folder: Path) -> str:
@@ -87,8 +85,8 @@ def _fingerprint() -> str:
     """What the model is made from."""
     sources = [
         Path(__file__),
-        PROJECT_ROOT / "requirements" / "train.txt",
-        *sorted((PROJECT_ROOT / "model").glob("*.py")),
+        PROJECT / "requirements" / "train.txt",
+        *sorted((PROJECT / "model").glob("*.py")),
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
@@ -137,9 +135,11 @@ def _train(folder: Path) -> None:
         record = RunRecord(asdict(parameters), {}, model.stop_scores, figures={}, tags={})
         Experiment(_store(folder), NAME).register(NAME, record, package, CHAMPION)
     whole = split.test.features.dropna().drop_duplicates()
-    rows = whole.sample(N_ROWS, random_state=parameters.seed)
-    np.savez(folder / _ROWS_FILE, predictions=model.predict(rows), **{name: rows[name].to_numpy() for name in names})
-    (folder / "features.json").write_text(json.dumps(names), encoding="utf-8")
+    chosen = whole.sample(N_ROWS, random_state=parameters.seed)
+    columns = [chosen[name].tolist() for name in names]  # whole numbers stay whole
+    rows = {"names": names, "rows": list(zip(*columns, strict=True)), "predictions": model.predict(chosen).tolist()}
+    (folder / _ROWS_FILE).write_text(json.dumps(rows), encoding="utf-8")
+    model.booster.save_model(folder / "model.ubj")
     # XGBoost refuses rows without names where the booster has some, and most of the servers send it no names.
     model.booster.feature_names = None
     model.booster.save_model(folder / "model.json")

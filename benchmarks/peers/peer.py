@@ -61,7 +61,7 @@ class Peer:
     title : str
         In the tables.
     distribution : str or None
-        The one whose version is told.
+        The one whose version is told; None for the service itself.
     command : callable of Site to list of str
     path : str
         Where it takes instances.
