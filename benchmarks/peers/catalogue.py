@@ -43,11 +43,12 @@ def _python(site: Site) -> list[str]:
 PEERS = (
     Peer(
         CEILING,
-        "bare uvicorn, a constant answer",
+        "bare uvicorn",
         "uvicorn",
         lambda site: [site.program("python"), str(PROJECT / "benchmarks" / "bare.py"), str(site.port)],
         "/predict",
         NAMED,
+        detail=", a constant answer",
         is_ceiling=True,
         note="The ceiling: it reads no body and predicts nothing.",
     ),
@@ -63,12 +64,13 @@ PEERS = (
     ),
     Peer(
         SAMPLED,
-        "treeserve, payload log off",
+        "treeserve",
         None,
         _serve,
         "/predict",
         NAMED,
         _sampled,
+        detail=", payload log off",
     ),
     Peer(
         TUTORIAL,
@@ -96,7 +98,7 @@ PEERS = (
             "MLSERVER_METRICS_PORT": str(free_port()),
             "MLSERVER_MODEL_URI": str(site.model.booster_file),
         },
-        note="With mlserver-xgboost and `parallel_workers` 0: its pool of processes gains nothing on one core.",
+        note="With mlserver-xgboost and `parallel_workers` 0: its own pool of processes gains nothing on one core, and did not start.",
     ),
     Peer(
         "kserve",

@@ -61,7 +61,7 @@ def write_page(comparison: Comparison) -> str:
 def draw_chart(comparison: Comparison, file: Path) -> None:
     """Draw the requests a second of each server."""
     groups = {
-        peer.title.replace("`", ""): {
+        (peer.title + peer.detail).replace("`", ""): {
             f"{n} connections" if n > 1 else "1 connection": found
             for n in CONNECTIONS
             if (found := comparison.median(peer.name, _requests_per_s(n))) is not None
@@ -99,7 +99,7 @@ def _other(comparison: Comparison, peer: Peer) -> list[str]:
         _times(times),
         _cell(comparison.median(peer.name, lambda visit: visit.start_s)),
         _cell(comparison.median(peer.name, lambda visit: visit.memory.pss_mb)),
-        _cell(environment and environment.size_mb),
+        _cell(environment.size_mb if environment else None),
         str(len(environment.packages)) if environment else _NOTHING,
         _wrong(comparison, peer),
     ]
@@ -119,18 +119,15 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         if failure := comparison.failure(peer.name):
             told.append(f"**Failed** on {datetime.now(UTC):%Y-%m-%d}: {' '.join(failure.reason.split())[:400]}")
         if told:
-            yield f"- {peer.title}: {' '.join(told)}"
+            yield f"- {peer.title}{peer.detail}: {' '.join(told)}"
 
 
 def _title(comparison: Comparison, peer: Peer) -> str:
     environment = comparison.environments[peer.name]
-    if peer.distribution is None:
-        return f"{peer.title} {__version__}"
-    return (
-        f"{peer.title} {environment.packages[peer.distribution]}"
-        if isinstance(environment, Environment)
-        else peer.title
-    )
+    version = __version__
+    if peer.distribution is not None:
+        version = environment.packages[peer.distribution] if isinstance(environment, Environment) else ""
+    return f"{peer.title} {version}{peer.detail}"
 
 
 def _wrong(comparison: Comparison, peer: Peer) -> str:

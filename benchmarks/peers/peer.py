@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.environments import FOLDER, Environment
@@ -25,7 +25,7 @@ class Site:
     environment : Environment
     model : NumericModel
     home : pathlib.Path
-        What outlasts a run: a cache, a model that was compiled.
+        What outlasts a run, such as a cache.
     port : int
         Where to listen on loopback.
     """
@@ -59,7 +59,7 @@ class Peer:
     name : str
         On the command line, and of its folder.
     title : str
-        In the tables.
+        In the tables; the version follows it.
     distribution : str or None
         The one whose version is told; None for the service itself.
     command : callable of Site to list of str
@@ -69,7 +69,9 @@ class Peer:
     variables : callable of Site to mapping of str to str
         Of its environment, beside those that all have.
     prepare : callable of Site to list of str, or None
-        A command that has to run once before the server can start.
+        A command that has to run before the server can start.
+    detail : str
+        What follows the version.
     is_ceiling : bool
         It predicts nothing.
     note : str
@@ -84,5 +86,6 @@ class Peer:
     form: Form
     variables: Callable[[Site], Mapping[str, str]] = _nothing
     prepare: Callable[[Site], list[str]] | None = None
+    detail: str = ""
     is_ceiling: bool = False
-    note: str = field(default="")
+    note: str = ""

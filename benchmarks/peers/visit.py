@@ -24,7 +24,7 @@ CONNECTIONS = (1, 16)
 N_CHECKED = 50  # rows that are asked for one by one before anything is timed
 N_DISTINCT = 2_000  # single rows that wrk sends in turn
 _PREPARES_WITHIN_S = 300
-_FAILURES = (AnswerUnreadable, HTTPException, LoadFailed, OSError, ServerFailed, subprocess.SubprocessError)
+_FAILURES = (AnswerUnreadable, HTTPException, LoadFailed, OSError, ServerFailed, subprocess.TimeoutExpired)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _visit(peer: Peer, site: Site, folder: Path, seconds: float) -> Visit:
         **peer.variables(site),
     )
     if peer.prepare is not None:
-        _prepare(peer.prepare(site), variables, site.home)
+        _prepare(peer.prepare(site), variables, folder)
     first = peer.form.encode(site.model.names, site.model.rows[:1])
 
     def is_answered(port: int) -> bool:
@@ -103,12 +103,12 @@ def _visit(peer: Peer, site: Site, folder: Path, seconds: float) -> Visit:
         return _measure(peer, server, site.model, seconds)
 
 
-def _prepare(command: list[str], variables: Mapping[str, str], home: Path) -> None:
-    """Run what has to be run once."""
-    mark = home / ".prepared"
-    if not mark.exists():
-        subprocess.run(command, env=variables, cwd=home, capture_output=True, check=True, timeout=_PREPARES_WITHIN_S)
-        mark.touch()
+def _prepare(command: list[str], variables: Mapping[str, str], folder: Path) -> None:
+    done = subprocess.run(
+        command, env=variables, cwd=folder, capture_output=True, text=True, check=False, timeout=_PREPARES_WITHIN_S
+    )
+    if done.returncode:
+        raise ServerFailed(f"{command} ended with status {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
 
 
 def _measure(peer: Peer, server: Server, model: NumericModel, seconds: float) -> Visit:
