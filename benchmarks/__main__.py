@@ -20,13 +20,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers.add_argument("--only", metavar="NAME,NAME", help="only these of the other servers")
     options = parser.parse_args(arguments)
 
-    if options.command == "peers":
-        from benchmarks.peers.command import run
+    from benchmarks.load import LoadFailed
 
-        return run(is_quick=options.quick, only=options.only)
-    from benchmarks.prediction_time import measure
+    try:
+        if options.command == "peers":
+            from benchmarks.peers.command import run
 
-    measure(is_quick=options.quick)
+            return run(is_quick=options.quick, only=options.only)
+        from benchmarks.prediction_time import measure
+
+        measure(is_quick=options.quick)
+    except LoadFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -40,21 +40,6 @@ class Load:
     n_failed: int
 
 
-def find_wrk() -> str:
-    """
-    Find the program that makes the load.
-
-    Raises
-    ------
-    LoadFailed
-        If it is not installed.
-    """
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise LoadFailed("wrk, which makes the load, is not installed; on Debian and Ubuntu: apt-get install wrk")
-    return wrk
-
-
 def run_wrk(
     port: int,
     bodies: Path,
@@ -103,6 +88,20 @@ def run_wrk(
     if load.n_failed or not load.requests_per_s:
         raise LoadFailed(f"{load.n_failed} requests to {url} failed: {done.stdout.splitlines()[-1]}")
     return load
+
+
+def find_wrk() -> str:
+    """
+    Where wrk is.
+
+    Raises
+    ------
+    LoadFailed
+        If it is not installed.
+    """
+    if wrk := shutil.which("wrk"):
+        return wrk
+    raise LoadFailed("wrk, which makes the load, is not installed; on Debian and Ubuntu: apt-get install wrk")
 
 
 def read_load(output: str) -> Load | None:

@@ -200,11 +200,12 @@ def _started_at(pid: int) -> str | None:
 
 
 def _read_stat(pid: int) -> list[str]:
-    """State, parent and so on, from the third field of ``/proc/PID/stat`` on; empty if there is no such process."""
+    """State, parent and so on, from the third field of ``/proc/PID/stat`` on; empty if no such process runs."""
     try:
-        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return []
+    return [] if stat[0] == "Z" else stat
 
 
 def choose_cores() -> tuple[int, int]:

@@ -98,7 +98,8 @@ PEERS = (
             "MLSERVER_METRICS_PORT": str(free_port()),
             "MLSERVER_MODEL_URI": str(site.model.booster_file),
         },
-        note="With mlserver-xgboost and `parallel_workers` 0: its own pool of processes gains nothing on one core, and did not start.",
+        note="With mlserver-xgboost. Without its pool of processes, which gains nothing on one core and fails to start "
+        "with the locked uvloop.",
     ),
     Peer(
         "kserve",

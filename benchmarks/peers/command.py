@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.load import LoadFailed
 from benchmarks.peers.catalogue import ALWAYS, OWN, PEERS, SAMPLED
 from benchmarks.peers.comparison import FULL, QUICK, Comparison, compare
-from benchmarks.peers.environments import BUILD, EnvironmentFailed
+from benchmarks.peers.environments import BUILD
 from benchmarks.peers.page import draw_chart, write_page
 
 _USAGE_ERROR = 2
@@ -26,18 +25,19 @@ def run(*, is_quick: bool, only: str | None) -> int:
     Returns
     -------
     int
-        0; 1 if the service itself failed or was wrong, or the comparison could not begin; 2 for an unknown name.
+        0; 1 if the service itself failed or was wrong; 2 for an unknown name.
+
+    Raises
+    ------
+    LoadFailed
+        Without wrk.
     """
     names = None if only is None else only.split(",")
     known = [peer.name for peer in PEERS if peer.name not in ALWAYS]
     if unknown := set(names or []).difference(known):
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)
         return _USAGE_ERROR
-    try:
-        comparison = compare(QUICK if is_quick else FULL, names)
-    except (LoadFailed, EnvironmentFailed) as error:
-        print(error, file=sys.stderr)
-        return 1
+    comparison = compare(QUICK if is_quick else FULL, names)
     page, chart = BUILD / "peers.md", BUILD / "peers.png"
     text = write_page(comparison)
     page.write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from benchmarks.peers.environments import (
     Environment,
     EnvironmentFailed,
     provide_environment,
-    provide_own_environment,
+    serving_environment,
 )
 from benchmarks.peers.numeric_model import provide_model
 from benchmarks.peers.peer import Peer
@@ -90,8 +90,6 @@ def compare(effort: Effort, only: Sequence[str] | None = None) -> Comparison:
     ------
     LoadFailed
         Without wrk.
-    EnvironmentFailed
-        Without an environment for the service itself.
     """
     find_wrk()
     chosen = [peer for peer in PEERS if only is None or peer.name in only or peer.name in ALWAYS]
@@ -116,7 +114,7 @@ def compare(effort: Effort, only: Sequence[str] | None = None) -> Comparison:
 
 def _provide(peer: Peer) -> Environment | Failure:
     if peer.name in IN_THE_SERVING_ENVIRONMENT:
-        return provide_own_environment()
+        return serving_environment()
     try:
         return provide_environment(peer.name)
     except EnvironmentFailed as error:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks.flights import SERVING_ENVIRONMENT
 from tests.processes import PROJECT
 
 FOLDER = Path(__file__).parent
 BUILD = PROJECT / "build" / "peers"
-OWN = report.FOLDER / "serve"
 UV = PROJECT / ".venv" / "bin" / "uv"
 # Of the other servers, which not all run on a newer one; the service runs on the one that `.venv` has.
 PYTHON_VERSION = "3.11"
@@ -71,16 +70,9 @@ def provide_environment(name: str) -> Environment:
     return _look_at(venv, lock)
 
 
-def provide_own_environment() -> Environment:
-    """
-    Make the environment of the serving image, unless it is up to date.
-
-    Raises
-    ------
-    EnvironmentFailed
-    """
-    _run(PROJECT / "requirements" / "install.sh", "serve", OWN.relative_to(PROJECT))
-    return _look_at(OWN, PROJECT / "requirements" / "serve.txt")
+def serving_environment() -> Environment:
+    """Look at the environment of the serving image, which `make` has brought up to date."""
+    return _look_at(SERVING_ENVIRONMENT, PROJECT / "requirements" / "serve.txt")
 
 
 def read_pins(lock: str) -> dict[str, str]:

@@ -32,19 +32,11 @@ def lock(folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         resolved = Path(scratch) / "pylock.toml"
-        command = [
-            UV,
-            "pip",
-            "compile",
-            folder / "requirements.in",
-            "--output-file",
-            resolved,
-            "--quiet",
-            "--no-config",
-        ]
-        platform = ["--python-version", PYTHON_VERSION, "--python-platform", "x86_64-manylinux_2_28"]
+        source = folder / "requirements.in"
+        options = ["--quiet", "--no-config", "--python-version", PYTHON_VERSION, "--format", "pylock.toml"]
+        platform = ["--python-platform", "x86_64-manylinux_2_28"]
         subprocess.run(
-            [*command, "--format", "pylock.toml", *platform],
+            [UV, "pip", "compile", source, "--output-file", resolved, *options, *platform],
             env={name: value for name, value in os.environ.items() if name not in _FOREIGN},
             check=True,
         )

@@ -145,7 +145,7 @@ def _batch_ms(visit: Visit) -> float:
 
 
 def _times(value: float | None) -> str:
-    return _NOTHING if value is None else f"{_cell(value)} ×"  # noqa: RUF001
+    return _NOTHING if value is None else f"{_cell(value)} ×"
 
 
 def _cell(value: float | None) -> str:

@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 import xgboost
 
+from app.forest import kernel_forest
 from app.forest.kernel_forest import FloatMatrix, KernelForest
+from benchmarks.evaluators import make_rows, train_forest
 from benchmarks.servers import Server, choose_cores, on_core, post, run_server
 from tests.boosters import make_table, to_instances
 from tests.forests import learner_of
@@ -35,6 +37,7 @@ SERVICE_GATE = 0.6
 SERVE = "import sys; from app.cli import main; sys.exit(main(['serve']))"
 SLOW = """
 import time
+from app.forest import kernel_forest
 from app.forest.kernel_forest import KernelForest
 answer = KernelForest.predictions
 def slowly(self, matrix):
@@ -48,15 +51,9 @@ KernelForest.predictions = slowly
 
 @pytest.fixture(scope="module")
 def large() -> tuple[xgboost.Booster, FloatMatrix]:
-    """200 trees of depth 8 over 15 numbers, and rows of another kind than it was trained on."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(12_000, 15)).astype(np.float32)
-    target = rows @ rng.normal(size=15) + rng.normal(size=len(rows)) * 2 > 0
-    rows[rng.random(rows.shape) < 0.05] = np.nan
-    given = {"max_depth": 8, "eta": 0.05, "min_child_weight": 0, "objective": "binary:logistic", "nthread": 2}
-    booster = xgboost.train(given, xgboost.DMatrix(rows, target), 200)
-    booster.set_param({"nthread": 1})
-    return booster, rng.permutation(rows)
+    """200 trees of depth 8 over 15 numbers, and rows."""
+    rows = make_rows()
+    return train_forest(rows, 200), rows
 
 
 def ratio(slower: Callable[[], object], quicker: Callable[[], object], n_calls: int, n_turns: int = 7) -> float:
@@ -73,8 +70,11 @@ def seconds(call: Callable[[], object], n_calls: int) -> float:
 
 
 @pytest.mark.parametrize("n_rows", [1, 64, 8192])
-def test_the_kernel_is_many_times_as_quick_as_xgboost(large: tuple[xgboost.Booster, FloatMatrix], n_rows: int) -> None:
-    """On the same rows, with the same bits."""
+def test_the_kernel_is_many_times_as_quick_as_xgboost(
+    large: tuple[xgboost.Booster, FloatMatrix], n_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the same rows, with the same bits, in one thread each."""
+    monkeypatch.setattr(kernel_forest, "_cores", lambda: 1)
     booster, rows = large
     rows = np.ascontiguousarray(rows[:n_rows])
     forest = KernelForest(learner_of(booster), n_rounds=None)
