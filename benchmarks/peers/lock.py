@@ -42,12 +42,12 @@ def lock(folder: Path) -> None:
         )
         packages = tomllib.loads(resolved.read_text(encoding="utf-8"))["packages"]
     (folder / "requirements.txt").write_text(
-        _HEADER + "".join(f"{_pin(package)}\n" for package in packages), encoding="utf-8"
+        _HEADER + "".join(f"{write_pin(package)}\n" for package in packages), encoding="utf-8"
     )
 
 
-def _pin(package: Mapping[str, Any]) -> str:
-    """One package's line: no word of where its files came from."""
+def write_pin(package: Mapping[str, Any]) -> str:
+    """Write one package's line, with no word of where its files came from."""
     wheels = package.get("wheels", [])
     if not wheels:
         raise ValueError(
