@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test fuzz bench lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,11 @@ bench: ## Measure how long predictions take on this machine, ten minutes; ARGS=-
 	@$(INSTALL) serve build/bench/serve
 	@$(INSTALL) bench build/bench/evaluators
 	@$(BIN)/python -m benchmarks prediction-time $(ARGS)
+
+bench-peers: ## Time the service beside other servers, 15 minutes; ARGS="--quick --only mlserver,kserve" for some in few
+	@$(INSTALL) dev
+	@$(INSTALL) serve build/bench/serve
+	@$(BIN)/python -m benchmarks peers $(ARGS)
 
 lint: ## Check format and lint
 	@$(INSTALL) dev

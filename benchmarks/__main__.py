@@ -15,12 +15,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "prediction-time", help="the kernel, the service, its start and its memory, on this machine"
     )
     prediction_time.add_argument("--quick", action="store_true", help="fewer and shorter measurements: rough figures")
+    peers = commands.add_parser("peers", help="the service side by side with other servers, on this machine")
+    peers.add_argument("--quick", action="store_true", help="one short turn: rough figures")
+    peers.add_argument("--only", metavar="NAME,NAME", help="only these of the other servers")
     options = parser.parse_args(arguments)
 
     from benchmarks.load import LoadFailed
-    from benchmarks.prediction_time import measure
 
     try:
+        if options.command == "peers":
+            from benchmarks.peers.command import run
+
+            return run(is_quick=options.quick, only=options.only)
+        from benchmarks.prediction_time import measure
+
         measure(is_quick=options.quick)
     except LoadFailed as error:
         print(f"error: {error}", file=sys.stderr)

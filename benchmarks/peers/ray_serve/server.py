@@ -1,0 +1,29 @@
+"""Ray Serve around XGBoost: one replica, on a Ray of its own on this machine."""
+
+import os
+import sys
+
+import numpy as np
+import ray
+import xgboost
+from ray import serve
+from ray.serve.config import HTTPOptions
+from ray.serve.schema import LoggingConfig
+from starlette.requests import Request
+
+
+@serve.deployment(num_replicas=1, max_ongoing_requests=1000, logging_config=LoggingConfig(enable_access_log=False))
+class FlightDelay:
+    def __init__(self, model_file: str) -> None:
+        self.booster = xgboost.Booster({"nthread": 1}, model_file=model_file)
+
+    async def __call__(self, request: Request) -> dict[str, list[float]]:
+        body = await request.json()
+        rows = xgboost.DMatrix(np.asarray(body["instances"], dtype=np.float32), nthread=1)
+        return {"predictions": self.booster.predict(rows).tolist()}
+
+
+if __name__ == "__main__":
+    ray.init(num_cpus=2, include_dashboard=False)
+    serve.start(http_options=HTTPOptions(host="127.0.0.1", port=int(sys.argv[1])))
+    serve.run(FlightDelay.bind(os.environ["MODEL_FILE"]), blocking=True)
