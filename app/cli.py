@@ -1,4 +1,4 @@
-"""The command line: ``treeserve serve``."""
+"""The command line: ``treeserve serve`` and ``treeserve bodies``."""
 
 from __future__ import annotations
 
@@ -36,12 +36,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.set_defaults(run=_serve)
-    run = parser.parse_args(arguments).run
-    status: int = run()
+    bodies = commands.add_parser(
+        "bodies",
+        help="write request bodies for load tests of a running service",
+        description="Write request bodies that the model of a running service accepts, one a line, no two alike, with "
+        "values as common as they were in training; the same ones for the same model.",
+    )
+    bodies.add_argument("url", metavar="URL", help="where the service runs, such as http://127.0.0.1:8080")
+    bodies.add_argument("-n", type=_count, default=1000, metavar="N", help="how many bodies [1000]")
+    bodies.add_argument("--instances", type=_count, default=1, metavar="N", help="how many instances in each [1]")
+    bodies.set_defaults(run=_write_bodies)
+    given = parser.parse_args(arguments)
+    status: int = given.run(given)
     return status
 
 
-def _serve() -> int:
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _write_bodies(given: argparse.Namespace) -> int:
+    from app.bodies.drawing import draw_bodies
+    from app.bodies.served_model import ask_model
+    from app.errors import BodiesUnavailable
+
+    try:
+        model = ask_model(given.url)
+        with open(1, "wb", closefd=False) as output:
+            output.writelines(body + b"\n" for body in draw_bodies(model, given.n, given.instances))
+    except BrokenPipeError:  # its reader, such as head, has had enough
+        return 0
+    except (BodiesUnavailable, OSError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        print(f"treeserve bodies: error: {told}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(_: argparse.Namespace) -> int:
     _open_standard_descriptors()
     standard_output = LineSink(1)
     configure_logging(standard_output)

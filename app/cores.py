@@ -1,11 +1,16 @@
-"""How many processor cores this process may keep busy."""
+"""How many processor cores this process may keep busy, and threads that keep them busy without holding others up."""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+# Beside a thread of priority 0 on the same core, one of this gets a quarter of the time.
+_NICENESS = 5
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -22,6 +27,27 @@ def available_cores(cgroup: Path = _CGROUP) -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, _quota(cgroup) or cores))
+
+
+def make_batch_threads(name: str, n_threads: int) -> ThreadPoolExecutor:
+    """
+    Threads for work that takes milliseconds.
+
+    Where there are not enough cores for all, the event loop goes before them, or a batch would take half of its core
+    from small requests.
+
+    Parameters
+    ----------
+    name : str
+        What the threads' names begin with.
+    n_threads : int
+    """
+    return ThreadPoolExecutor(n_threads, thread_name_prefix=name, initializer=_go_last)
+
+
+def _go_last() -> None:
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _quota(cgroup: Path) -> int | None:

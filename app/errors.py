@@ -17,6 +17,7 @@ ModelError                       a model version that cannot be served; never re
 ├── RegistryUnreachable          nobody answered
 ├── CacheUnwritable              its files could not be kept on this machine
 └── ModelUnfit                   found, but it must not serve
+BodiesUnavailable                no bodies can be made up for a running service; `treeserve bodies` says why
 """
 
 from __future__ import annotations
@@ -179,3 +180,7 @@ class CacheUnwritable(ModelError):
 
 class ModelUnfit(ModelError):
     """The model version was found and must not serve: pickled, corrupt or contradictory."""
+
+
+class BodiesUnavailable(Exception):
+    """No bodies can be made up for a running service; the text says why, and what to do next."""

@@ -84,7 +84,7 @@ def create_app(
     """
     metrics = Metrics(collectors)
     sink = _payload_sink(settings.payload_log, standard_output)
-    payload_log = PayloadLog(sink, metrics)
+    payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     rollout = Rollout(registry, settings.model_uri, metrics, Verdicts(settings.cache_dir / "verdicts"))
     endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
 
@@ -100,7 +100,7 @@ def create_app(
         # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
-        endpoint.flush()
+        endpoint.close()
         if payload_log.close() and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()

@@ -8,7 +8,9 @@ cannot be written, is dropped and counted.
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import zlib
 from collections import Counter, deque
 
 from app.line_sink import LinesLost, Sink
@@ -23,6 +25,7 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 _PAUSE_S = 0.02
 # What is written in one piece; a reader that comes back is not given everything at once.
 _BYTES_A_WRITE = 1024 * 1024
+_N_CHECKSUMS = 1 << 32
 
 
 class PayloadLog:
@@ -35,7 +38,7 @@ class PayloadLog:
         Whether lines are wanted at all.
     """
 
-    def __init__(self, sink: Sink | None, metrics: Metrics) -> None:
+    def __init__(self, sink: Sink | None, metrics: Metrics, sample_rate: float = 1.0) -> None:
         """
         Make a log that is not running yet.
 
@@ -43,8 +46,11 @@ class PayloadLog:
         ----------
         sink : Sink or None
             Where the lines go; None writes nothing and counts nothing.
+        sample_rate : float
+            Share of the requests whose lines are wanted, 0 to 1.
         """
         self.is_on = sink is not None
+        self._first_unwanted = math.ceil(sample_rate * _N_CHECKSUMS)
         self._sink = sink
         self._metrics = metrics
         self._waiting: deque[tuple[bytes, int]] = deque()
@@ -59,6 +65,12 @@ class PayloadLog:
         """Start the writer."""
         if self.is_on:
             self._writer.start()
+
+    def wants(self, request_id: str) -> bool:
+        """Whether a request's lines are to be recorded; for one id the answer is the same everywhere."""
+        return self.is_on and (
+            self._first_unwanted == _N_CHECKSUMS or zlib.crc32(request_id.encode()) < self._first_unwanted
+        )
 
     def record(self, lines: bytes, n_lines: int) -> None:
         """Hand lines over; never blocks and never fails."""

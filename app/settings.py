@@ -63,6 +63,14 @@ class Settings(BaseModel):
         "with a slash in it.",
     )
 
+    payload_sample_rate: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="The share of requests whose instances are recorded, all of a request's or none; its id decides, "
+        "so that a request is recorded by every replica or by none.",
+    )
+
     @field_validator("payload_log")
     @classmethod
     def _is_a_word_or_a_path(cls, value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ SERVING_ENVIRONMENT = FOLDER / "serve"
 MODEL_URI = "models:/flight-delay@champion"
 N_SINGLE, N_BATCHES, N_BATCH_ROWS = 5_000, 4, 10_000
 _PROBE_ROWS = 20
+_OUTPUT = "output"  # of the servers, one folder for each
 _MOST_APART = 1e-6
 
 
@@ -65,6 +67,7 @@ def prepare_flights(folder: Path) -> Flights:
     """Train the model as ``make train`` does, unless that was done before, and write the bodies."""
     store = _tracking_uri(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / _OUTPUT, ignore_errors=True)
     subprocess.run(
         [sys.executable, "-m", "model", "train", "--if-missing"],
         cwd=PROJECT,
@@ -127,7 +130,7 @@ def run_bare(flights: Flights, core: int | None) -> AbstractContextManager[Serve
     port = free_port()
     environment = clean_environment(flights.folder, PYTHONPATH=str(PROJECT))
     command = [_python(), "-m", "benchmarks.bare", str(port)]
-    return run_server(command, environment, flights.folder / "output" / str(port), port, is_answered_by_bare, core=core)
+    return run_server(command, environment, flights.folder / _OUTPUT / str(port), port, is_answered_by_bare, core=core)
 
 
 def is_answered_by_bare(port: int) -> bool:
@@ -143,5 +146,5 @@ def _run(
     command: Sequence[str], variables: dict[str, str], flights: Flights, port: int, core: int | None
 ) -> AbstractContextManager[Server]:
     environment = clean_environment(flights.folder, **variables)
-    output = flights.folder / "output" / str(port)
+    output = flights.folder / _OUTPUT / str(port)
     return run_server(command, environment, output, port, flights.is_answered, core=core)

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.evaluators import EVALUATORS, KERNEL
 from benchmarks.flights import N_BATCH_ROWS
 from benchmarks.forest_time import ForestTime
-from benchmarks.report import draw_bars, format_table
+from benchmarks.report import draw_bars, format_number, format_table
 from benchmarks.service_time import (
     ALONE,
     BARE,
@@ -24,6 +24,7 @@ from benchmarks.service_time import (
 from benchmarks.turns import medians, ratios
 
 _MANY_TREES, _MANY_CONNECTIONS = 200, 16
+_FEW_AND_MANY_ROWS = (1, 64, 8192)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def summarize(measured: Measured) -> str:
     times = {
         found.n_rows: found.times_xgboost
         for found in measured.forest
-        if found.evaluator == KERNEL and found.n_trees == _MANY_TREES
+        if found.evaluator == KERNEL and found.n_trees == _MANY_TREES and found.n_rows in _FEW_AND_MANY_ROWS
     }
     start = measured.starts[SERVICE]
     logged = pick(measured.batches, "p50_ms")
@@ -90,7 +91,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _times(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{ratio:.3g} ×"
+    return "–" if ratio is None else f"{format_number(ratio)} ×"
 
 
 def _format_forest(times: Sequence[ForestTime]) -> str:
@@ -108,7 +109,7 @@ def _format_forest(times: Sequence[ForestTime]) -> str:
 def _format_forest_time(found: ForestTime) -> str:
     if found.us_per_row is None:
         return "wrong" if found.why_not.startswith("wrong") else "–"
-    return f"{found.us_per_row:.3g} ({_times(found.times_xgboost)})"
+    return f"{format_number(found.us_per_row)} ({_times(found.times_xgboost)})"
 
 
 def _format_single(single: Mapping[int, LoadTurns]) -> str:

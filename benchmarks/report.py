@@ -36,6 +36,11 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(map(write, [lines[0], rule, *lines[1:]])) + "\n"
 
 
+def format_number(number: float) -> str:
+    """With three digits, or as a whole number if it has more before the point."""
+    return f"{number:,.0f}" if abs(number) >= 99.95 else f"{number:.3g}"  # noqa: PLR2004
+
+
 def describe_machine(packages: Sequence[str]) -> str:
     """One line: date, processor, cores, system, Python, and the versions of installed packages."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
@@ -79,9 +84,11 @@ def draw_bars(
         found = [(at, bars[name]) for at, bars in enumerate(groups.values()) if name in bars]
         places = [at + (number - (len(names) - 1) / 2) * height for at, _ in found]
         bars = axes.barh(places, [value for _, value in found], height, label=name)
-        axes.bar_label(bars, fmt="{:,.4g}", padding=3, fontsize="small")
+        axes.bar_label(bars, fmt=format_number, padding=3, fontsize="small")
     axes.set_yticks(range(len(groups)), list(groups))
     axes.invert_yaxis()
+    if not is_logarithmic:
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel(unit)
     axes.set_title(title)
     axes.margins(x=0.12)

@@ -21,6 +21,7 @@ import xgboost
 import yaml
 
 from app.artifacts import Card, DataDescription, GoldenRows, write_artifact
+from app.profile import CategoryProfile, NumberProfile, ReferenceProfile
 
 CARRIERS = ["AA", "DL", "UA"]
 INPUTS: list[dict[str, Any]] = [
@@ -82,6 +83,20 @@ def write_golden(booster: xgboost.Booster, table: pd.DataFrame) -> GoldenRows:
     )
 
 
+def make_profile(booster: xgboost.Booster, table: pd.DataFrame) -> ReferenceProfile:
+    """How the table's columns and the booster's answers are distributed."""
+    return ReferenceProfile(
+        features=[
+            CategoryProfile.of(str(name), column.cat.codes, column.cat.categories.tolist())
+            if isinstance(column.dtype, pd.CategoricalDtype)
+            else NumberProfile.of(str(name), column)
+            for name, column in table.items()
+        ],
+        prediction=NumberProfile.of("prediction", booster.predict(xgboost.DMatrix(table, enable_categorical=True))),
+        n_rows=len(table),
+    )
+
+
 def make_card(booster_file: Path, **changes: Any) -> Card:
     """A card that is valid for the booster's file."""
     fields: dict[str, Any] = {
@@ -110,6 +125,7 @@ class ModelFolderBuilder:
     model_class: str = "xgboost.core.Booster"
     card: Mapping[str, Any] | None = None
     with_golden: bool = True
+    with_profile: bool = False
 
     def write(self, folder: Path) -> Path:
         """The folder, with everything in it."""
@@ -137,6 +153,8 @@ class ModelFolderBuilder:
             write_artifact(make_card(booster_file, **self.card), extra / "card.json")
         if self.with_golden:
             write_artifact(write_golden(self.booster, self.table.head(20)), extra / "golden.json")
+        if self.with_profile:
+            write_artifact(make_profile(self.booster, self.table), extra / "profile.json")
         return folder
 
 

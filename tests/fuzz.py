@@ -20,6 +20,7 @@ from app.forest import _kernel, kernel_forest
 from app.forest.document import read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.forest.packing import NotCovered
+from app.wire.exchange import Exchange
 from app.wire.plain import make_codec
 from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
 from tests.sanitizers import CODEC, KERNEL
@@ -162,17 +163,26 @@ def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
     became: Counter[str] = Counter()
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        body = PLAIN[rng.integers(len(PLAIN))].encode()
-        for _ in range(rng.integers(0, 5)):
-            at, n_removed = int(rng.integers(len(body) + 1)), int(rng.integers(9))
-            body = body[:at] + _PIECES[rng.integers(len(_PIECES))] + body[at + n_removed :]
-        body = cut(body, rng) if rng.random() < 0.1 and body else body
-        rows = codec.read(body, int(rng.integers(1, 5)))
-        told = ",".join(["[0.5,1]"] * int(rng.integers(0, 4)))[: rng.integers(1, 40)]
-        lines = codec.lines('"a": 1', [(body, told, "r" * int(rng.integers(9)), None, int(rng.integers(1 << 50)), 0)])
-        became["left" if rows is None else "read"] += 1
-        became["not written" if lines is None else "written"] += 1
+        exchanges = [_make_exchange(rng) for _ in range(rng.integers(1, 4))]
+        for body, *_ in exchanges:
+            rows = codec.read(body, int(rng.integers(1, 5)))
+            became["left" if rows is None else "read"] += 1
+        lines = codec.lines('"a": 1', exchanges)
+        became["not written" if lines is None else f"{len(exchanges)} written"] += 1
     return became
+
+
+def _make_exchange(rng: np.random.Generator) -> Exchange:
+    """A body that is often damaged, and predictions that often are not as many as its instances."""
+    body = PLAIN[rng.integers(len(PLAIN))].encode()
+    for _ in range(rng.integers(0, 5) if rng.random() < 0.7 else 0):
+        at, n_removed = int(rng.integers(len(body) + 1)), int(rng.integers(9))
+        body = body[:at] + _PIECES[rng.integers(len(_PIECES))] + body[at + n_removed :]
+    body = cut(body, rng) if rng.random() < 0.1 and body else body
+    told = ",".join(["[0.5,1]"] * int(rng.choice([0, 1, 1, 1, 2, 3])))
+    told = told[: rng.integers(40)] if rng.random() < 0.3 else told
+    trace_id = "f" * 32 if rng.random() < 0.5 else None
+    return Exchange(body, told, "r" * int(rng.integers(9)), trace_id, int(rng.integers(1 << 50)), 0)
 
 
 if __name__ == "__main__":

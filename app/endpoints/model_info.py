@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.artifacts import DataDescription, UnknownCategoryPolicy
 from app.predictor import Predictor
+from app.profile import ReferenceProfile
 from app.rollout import Rollout
 from app.settings import Settings
 from app.signature import Category, FeatureType
@@ -44,6 +45,13 @@ class EvaluatorInfo(BaseModel):
     reason: str | None = Field(description="Why it is XGBoost; null for the kernel.")
 
 
+class LimitsInfo(BaseModel):
+    """What one request may have; more is refused with 413."""
+
+    max_instances: int
+    max_body_bytes: int
+
+
 class TrainingInfo(BaseModel):
     """Where the model comes from."""
 
@@ -71,6 +79,11 @@ class ModelInfo(BaseModel):
     )
     signature: SignatureInfo
     input_example: dict[str, Any] = Field(description="A body that /predict accepts as it is.")
+    limits: LimitsInfo
+    profile: ReferenceProfile | None = Field(
+        description="How the most important features, at most 100, and the prediction were distributed in training; "
+        "null for a model version without a profile."
+    )
     training: TrainingInfo | None = Field(description="null for a model version without a card.")
 
 
@@ -102,6 +115,8 @@ def describe_model(predictor: Predictor, settings: Settings) -> ModelInfo:
             ]
         ),
         input_example={"instances": [dict(predictor.example)]},
+        limits=LimitsInfo(max_instances=settings.max_instances, max_body_bytes=settings.max_body_bytes),
+        profile=predictor.profile,
         training=card
         and TrainingInfo(
             created_at=card.created_at,

@@ -31,7 +31,7 @@ from app.predictor import Predictor
 from app.rollout import Rollout
 from app.settings import Settings
 from app.signature import Feature, FeatureType, Signature
-from app.wire.features import FLOAT32_MAX
+from app.wire.features import FLOAT32_MAX, INTEGER_BITS
 
 _REF = "#/components/schemas/{model}"
 _REFUSALS: tuple[type[ServingError], ...] = (
@@ -109,7 +109,7 @@ def _type_of(feature: Feature, unknown_is_missing: bool) -> Any:
         return StrictBool
     if feature.type is FeatureType.NUMBER:
         return Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
-    bits = 31 if feature.type is FeatureType.INTEGER else 63
+    bits = INTEGER_BITS[feature.type]
     return Annotated[int, Field(ge=-(1 << bits), le=(1 << bits) - 1), BeforeValidator(_to_integer)]
 
 

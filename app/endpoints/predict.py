@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import NamedTuple
 
-import anyio
-import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from app.cores import available_cores
+from app.cores import available_cores, make_batch_threads
 from app.endpoints.body import PATIENCE_S, read_json_body
 from app.endpoints.line_batch import LineBatch
 from app.endpoints.patience import Patience
@@ -42,12 +41,12 @@ class PredictEndpoint:
     def __init__(self, rollout: Rollout, payload_log: PayloadLog, metrics: Metrics, settings: Settings) -> None:
         self._rollout = rollout
         self._payload_log = payload_log
-        self._batch = LineBatch(payload_log)
+        self._lines = LineBatch(payload_log)
         self._metrics = metrics
         self._settings = settings
         self._patience = Patience(PATIENCE_S)
         # No more batches at once than can be worked on: each takes many times its body's memory.
-        self._batches = anyio.CapacityLimiter(available_cores())
+        self._batches = make_batch_threads("batch", available_cores())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
@@ -67,8 +66,8 @@ class PredictEndpoint:
             answer = self._answer(body, predictor, context)
             self._log(answer, predictor)
         else:
-            answer = await anyio.to_thread.run_sync(
-                self._answer_in_thread, body, predictor, context, limiter=self._batches
+            answer = await asyncio.get_running_loop().run_in_executor(
+                self._batches, self._answer_in_thread, body, predictor, context
             )
         self._count(answer)
         headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"application/json")]
@@ -86,13 +85,14 @@ class PredictEndpoint:
             return None
         answer = self._predict(decoded, predictor, context, started_ns)
         if answer.exchange is not None:
-            self._batch.add(predictor, answer.exchange, len(decoded.matrix))
+            self._lines.add(predictor, answer.exchange, len(decoded.matrix))
         self._count(answer)
         return answer.body
 
-    def flush(self) -> None:
-        """Hand over to the payload log what still waits; before that is closed."""
-        self._batch.flush()
+    def close(self) -> None:
+        """Hand over to the payload log what still waits, before that is closed; no batch begins any more."""
+        self._lines.flush()
+        self._batches.shutdown(wait=False, cancel_futures=True)
 
     @staticmethod
     def _is_small(body: bytes) -> bool:
@@ -119,7 +119,7 @@ class PredictEndpoint:
         predictions = encode_predictions(matrix)
         answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings)
         exchange = None
-        if self._payload_log.is_on:
+        if self._payload_log.wants(context.request_id):
             duration_ns = time.perf_counter_ns() - started_ns
             exchange = Exchange(
                 decoded.body, predictions, context.request_id, context.trace_id, context.at_us, duration_ns

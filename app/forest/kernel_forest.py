@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.cores import available_cores
+from app.cores import available_cores, make_batch_threads
 from app.errors import ModelUnfit
 from app.forest.packing import NotCovered, pack_trees
 
@@ -145,7 +145,7 @@ def _cores() -> int:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="forest")
+    return make_batch_threads("forest", _cores())
 
 
 def pack_learner(learner: Mapping[str, Any], n_rounds: int | None) -> dict[str, Any]:

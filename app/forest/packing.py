@@ -163,7 +163,8 @@ def _order_by_levels(of_tree: IntArray, left: IntArray, right: IntArray, roots: 
     seen = np.zeros(len(left), dtype=bool)
     levels, level = [], roots
     while len(level):
-        if seen[level].any() or len(np.unique(level)) != len(level):
+        ordered = np.sort(level)  # not np.unique, which imports numpy.ma
+        if seen[level].any() or (ordered[1:] == ordered[:-1]).any():
             raise ModelUnfit("a tree of the booster has a node with two parents; is the file whole?")
         seen[level] = True
         levels.append(level)

@@ -15,7 +15,7 @@ from app.signature import Feature, FeatureType, Signature
 from app.wire.json_text import NotFinite
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-_INTEGER_BITS = {FeatureType.INTEGER: 31, FeatureType.LONG: 63}
+INTEGER_BITS = {FeatureType.INTEGER: 31, FeatureType.LONG: 63}
 _SHOWN_CATEGORIES = 10
 _SHOWN_CHARACTERS = 64
 
@@ -69,7 +69,7 @@ def _build_reader(feature: Feature) -> Callable[[Any], float]:
         return _read_boolean
     if feature.type is FeatureType.NUMBER:
         return _read_number
-    return _integer_reader(_INTEGER_BITS[feature.type])
+    return _integer_reader(INTEGER_BITS[feature.type])
 
 
 def _read_number(value: Any) -> float:

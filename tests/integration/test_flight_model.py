@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.bodies.drawing import draw_bodies
+from app.bodies.served_model import ServedModel
 from app.registry.registry import MlflowRegistry
 from tests.equality import assert_same_bits
 from tests.integration.mlflow_store import load_mlflow, restored_tracking_uri
@@ -33,6 +36,7 @@ class FlightModel:
     service: Service
     booster: xgboost.Booster
     flights: pd.DataFrame
+    fitted: pd.DataFrame
     categories: dict[str, list[str]]
 
     def expect(self, rows: list[dict[str, Any]]) -> Any:
@@ -75,6 +79,7 @@ def flights(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             service,
             xgboost.Booster(model_file=model_folder / "model.ubj"),
             dataset.features,
+            fitted,
             {name: sorted(set(fitted[name].dropna())) for name in TEXTS},
         )
 
@@ -162,7 +167,24 @@ def test_the_models_own_description_is_complete(flights: FlightModel) -> None:
     assert about["unknown_category"] == "missing"
     assert about["training"]["data"]["n_rows"] > 5_000
     assert 0.5 < about["training"]["metrics"]["test_auc"] < 0.9
+    assert {feature["name"] for feature in about["profile"]["features"]} == set(flights.flights.columns)
     listed = {feature["name"]: feature["categories"] for feature in about["signature"]["features"]}
     assert {name: listed[name] for name in TEXTS} == flights.categories
     assert list(listed) == list(flights.flights.columns)
     assert flights.service.client.post("/predict", json=about["input_example"]).status_code == 200
+
+
+def test_bodies_made_up_for_the_model_are_answered_and_look_like_flights(flights: FlightModel) -> None:
+    """Carriers are as frequent as in the fitted rows, departures as late in the day, and nothing is unknown."""
+    model = ServedModel.model_validate_json(flights.service.client.get("/model").content)
+    rows = [row for body in draw_bodies(model, 40, 50) for row in json.loads(body)["instances"]]
+    answer = flights.service.client.post("/predict", json={"instances": rows}).json()
+    assert len(answer["predictions"]) == len(rows) == 2_000
+    assert "warnings" not in answer
+    drawn, real = pd.DataFrame(rows), flights.fitted
+    for name in ("carrier", "origin"):
+        difference = drawn[name].value_counts(normalize=True).sub(real[name].value_counts(normalize=True), fill_value=0)
+        assert difference.abs().max() < 0.04
+    assert drawn["hour"].mean() == pytest.approx(real["hour"].mean(), abs=0.5)
+    assert drawn["plane_age"].isna().mean() == pytest.approx(real["plane_age"].isna().mean(), abs=0.04)
+    assert not drawn["distance"].isna().any()

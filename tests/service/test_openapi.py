@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -209,16 +210,25 @@ def test_model_says_what_serves(client: TestClient) -> None:
         {"name": "temp", "type": "number", "required": False, "categories": None},
         {"name": "wind", "type": "number", "required": False, "categories": None},
     ]
+    assert about["limits"] == {"max_instances": 10_000, "max_body_bytes": 16 * 2**20}
     assert about["training"]["git_commit"] == "abc123"
     assert about["training"]["data"]["n_rows"] == 400
     assert client.post("/predict", json=about["input_example"]).status_code == 200
+
+
+def test_model_shows_the_reference_profile(serve: Serve, tmp_path: Path) -> None:
+    """As the training wrote it: bins, edges, counts."""
+    folder = make_model(with_profile=True).write(tmp_path / "model")
+    about = serve(folder).client.get("/model").json()
+    assert about["profile"] == json.loads((folder / "extra_files" / "profile.json").read_text(encoding="utf-8"))
+    assert [feature["name"] for feature in about["profile"]["features"]] == ["carrier", "hour", "temp", "wind"]
 
 
 def test_model_without_card_and_signature_says_so(serve: Serve, tmp_path: Path) -> None:
     """Nothing is made up: what no file says is null, every feature is optional, and the example still works."""
     client = serve(make_model(card=None, inputs=None, with_golden=False).write(tmp_path / "model")).client
     about = client.get("/model").json()
-    assert about["task"] is about["training"] is about["prediction"]["meaning"] is None
+    assert about["task"] is about["training"] is about["profile"] is about["prediction"]["meaning"] is None
     assert not any(feature["required"] for feature in about["signature"]["features"])
     assert {feature["type"] for feature in about["signature"]["features"]} == {"category", "number"}
     assert client.post("/predict", json=about["input_example"]).status_code == 200

@@ -129,3 +129,29 @@ def test_a_file_is_appended_to(serve: Serve, tmp_path: Path) -> None:
     service.payload_log = place
     service.predict(GOOD)
     assert service.log_lines(2)[0] == {"kept": True}
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("name", ["order-{}", "{:032x}"])
+def test_a_share_of_the_requests_is_recorded_and_none_by_halves(
+    champion_folder: Path, tmp_path: Path, rate: float, name: str
+) -> None:
+    """The same requests by every replica, and whichever way they are answered."""
+    ids = [name.format(number) for number in range(400)]
+    recorded = []
+    for replica in ("one", "two"):
+        log_file = tmp_path / f"{replica}.log"
+        with run_service(FakeRegistry(champion_folder), log_file, payload_sample_rate=rate) as service:
+            for number, request_id in enumerate(ids):
+                body = json.dumps({"instances": [GOOD] * (1 + number % 2)})
+                if number % 3 == 0:  # not plain, and so decoded and recorded in another way
+                    body = body.replace('"UA"', '"\\u0055A"')
+                headers = {"X-Request-ID": request_id, "Content-Type": "application/json"}
+                assert service.client.post("/predict", content=body, headers=headers).status_code == 200
+        lines = [json.loads(line) for line in log_file.read_text(encoding="utf-8").splitlines()]
+        recorded.append([(line["http.request.id"], line["treeserve.request.instance"]) for line in lines])
+    assert recorded[0] == recorded[1]
+    requests = {request_id for request_id, _ in recorded[0]}
+    whole = [(id_, row) for number, id_ in enumerate(ids) for row in range(1 + number % 2) if id_ in requests]
+    assert recorded[0] == whole
+    assert len(requests) == pytest.approx(400 * rate, abs=0 if rate in (0, 1) else 40)

@@ -74,7 +74,13 @@ def test_the_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFix
     assert "MLFLOW_TRACKING_URI" in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["deploy"], ["serve", "now"], ["--port", "1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["deploy"], ["serve", "now"], ["--port", "1"], ["bodies"], ["bodies", "http://x", "-n", "0"],
+        ["bodies", "http://x", "-n", "1e3"], ["bodies", "http://x", "--instances", "-1"], ["bodies", "http://x", "y"],
+    ],
+)  # fmt: skip
 def test_a_command_that_is_none_is_refused_with_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,7 +139,7 @@ def test_an_interrupt_while_it_is_being_imported_leaves_no_traceback() -> None:
     """Somebody who changes their mind at once sees nothing but the prompt."""
     code = (
         "import os, signal; from app import cli;"
-        "cli._serve = lambda: os.kill(os.getpid(), signal.SIGINT); cli.main(['serve'])"
+        "cli._serve = lambda _: os.kill(os.getpid(), signal.SIGINT); cli.main(['serve'])"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")

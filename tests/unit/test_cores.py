@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from app.cores import available_cores
+from app.cores import available_cores, make_batch_threads
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +41,19 @@ def test_the_quota_of_an_old_cgroup(tmp_path: Path, quota: str, cores: int) -> N
 def test_no_cgroup_is_no_limit(tmp_path: Path) -> None:
     """All cores that the process may run on."""
     assert available_cores(tmp_path / "none") == 16
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
+def test_batches_go_after_everything_else_of_the_process() -> None:
+    """Each of their threads, and no other."""
+    with make_batch_threads("batch", 2) as threads:
+        both = threading.Barrier(2)
+
+        def niceness(_: int) -> int:
+            both.wait(10)
+            return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+        found = list(threads.map(niceness, range(2)))
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert all(each > own for each in found)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own

@@ -10,7 +10,8 @@ from tests.sanitizers import CODEC, KERNEL, SOURCES, build_sanitized, run_saniti
 
 
 @pytest.mark.parametrize(
-    ("name", "seen"), [(KERNEL, ("'answered'", "'refused by the kernel'")), (CODEC, ("'read'", "'left'", "'written'"))]
+    ("name", "seen"),
+    [(KERNEL, ("'answered'", "'refused by the kernel'")), (CODEC, ("'read'", "'left'", "'3 written'"))],
 )
 def test_what_is_damaged_is_refused_or_answered(tmp_path: Path, name: str, seen: tuple[str, ...]) -> None:
     """For a few seconds here; `make fuzz` goes on for longer."""

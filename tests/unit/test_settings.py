@@ -37,6 +37,7 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
         "TREESERVE_MAX_INSTANCES": "2",
         "TREESERVE_UNKNOWN_CATEGORY": "missing",
         "TREESERVE_PAYLOAD_LOG": "off",
+        "TREESERVE_PAYLOAD_SAMPLE_RATE": "0.01",
     }
     settings = Settings.from_environment(environ | {"PATH": "/bin"})
     assert {PREFIX + name.upper(): str(value) for name, value in settings} == environ
@@ -57,6 +58,9 @@ def test_an_empty_variable_counts_as_unset(name: str) -> None:
         ("PORT", "80.5"),
         ("MAX_BODY_BYTES", "0"),
         ("MAX_BODY_BYTES", "16MB"),
+        ("PAYLOAD_SAMPLE_RATE", "1.01"),
+        ("PAYLOAD_SAMPLE_RATE", "-0.1"),
+        ("PAYLOAD_SAMPLE_RATE", "1%"),
         ("MAX_INSTANCES", "0"),
         ("UNKNOWN_CATEGORY", "ignore"),
         ("UNKNOWN_CATEGORY", "Missing"),

@@ -10,7 +10,7 @@ from benchmarks.evaluators import EVALUATORS, KERNEL, XGBOOST
 from benchmarks.forest_time import ForestTime
 from benchmarks.load import Load
 from benchmarks.prediction_report import Measured, draw_charts, write_report
-from benchmarks.report import describe_machine, format_table
+from benchmarks.report import describe_machine, format_number, format_table
 from benchmarks.servers import Memory
 from benchmarks.service_time import (
     ALONE,
@@ -115,3 +115,12 @@ def test_charts_are_drawn(measured: Measured, tmp_path: Path) -> None:
 def test_the_machine_is_told() -> None:
     """Who reads a figure later has to know where it is from."""
     assert "numpy " in describe_machine(["numpy"])
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.2371, "0.237"), (1, "1"), (99.9, "99.9"), (99.96, "100"), (2931.4, "2,931"), (4e4, "40,000")],
+)
+def test_numbers_are_written_for_people(number: float, text: str) -> None:
+    """Never as 2.93e+03."""
+    assert format_number(number) == text

@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(int(sys.argv[2]))
         self.end_headers()
-        self.wfile.write(b"right")
+        self.wfile.write(sys.argv[3].encode())
 print("listening", flush=True)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
@@ -34,7 +34,7 @@ def test_a_server_is_measured_with_all_its_processes_which_end_with_it(tmp_path:
     """Also a process that is not in its group."""
     port = free_port()
     core = choose_cores()[0]
-    command = [sys.executable, "-c", CODE, str(port), "200"]
+    command = [sys.executable, "-c", CODE, str(port), "200", "right"]
     with run_server(command, clean_environment(tmp_path), tmp_path, port, is_right, core=core) as server:
         tree = find_tree(server.process.pid)
         assert tree[0] == server.process.pid
@@ -47,13 +47,14 @@ def test_a_server_is_measured_with_all_its_processes_which_end_with_it(tmp_path:
     assert [pid for pid in tree if find_tree(pid)] == []
 
 
-def test_a_server_that_answers_wrongly_is_not_measured(tmp_path: Path) -> None:
-    """The text says what it answered, and nothing of it is left."""
+@pytest.mark.parametrize(("status", "answer"), [(500, "right"), (200, "wrong")])
+def test_a_server_that_answers_wrongly_is_not_measured(tmp_path: Path, status: int, answer: str) -> None:
+    """And nothing of it is left."""
     port = free_port()
-    command = [sys.executable, "-c", CODE, str(port), "500"]
+    command = [sys.executable, "-c", CODE, str(port), str(status), answer]
     with (
-        pytest.raises(ServerFailed, match="status 500"),
-        run_server(command, clean_environment(tmp_path), tmp_path, port, is_right, core=None, starts_within_s=3),
+        pytest.raises(ServerFailed, match="no right answer within 2"),
+        run_server(command, clean_environment(tmp_path), tmp_path, port, is_right, core=None, starts_within_s=2),
     ):
         pytest.fail("it was taken for a right answer")
     with pytest.raises(ConnectionRefusedError):
@@ -64,7 +65,7 @@ def test_a_server_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
     """At once, not when the time is up."""
     command = [sys.executable, "-c", "raise SystemExit('no such model')"]
     with (
-        pytest.raises(ServerFailed, match="no such model"),
+        pytest.raises(ServerFailed, match=r"(?s)status 1: .*no such model"),
         run_server(command, clean_environment(tmp_path), tmp_path, free_port(), is_right, core=None),
     ):
         pytest.fail("it was taken for a right answer")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,11 +15,5 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     for name in ("USERNAME", "PASSWORD", "TOKEN", "INSECURE_TLS", "SERVER_CERT_PATH"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = FakeServer()
-    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.ended.set()
-    server.http.shutdown()
-    thread.join()
-    server.http.server_close()
+    with FakeServer().running() as server:
+        yield server

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -60,6 +62,17 @@ class FakeServer:
         self.http = Quiet(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self.http.server_port}"
         self.uri = f"http://{self.host}"
+
+    @contextmanager
+    def running(self) -> Iterator[FakeServer]:
+        """Answer from a thread of its own."""
+        thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield self
+        self.ended.set()
+        self.http.shutdown()
+        thread.join()
+        self.http.server_close()
 
     def fail(self, status: int, code: str, message: str) -> None:
         """Answer as MLflow answers an error."""

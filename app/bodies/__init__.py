@@ -1,0 +1,1 @@
+"""Request bodies made up for the model that a running service serves."""
