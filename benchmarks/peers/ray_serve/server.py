@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 
 import numpy as np
 import ray
@@ -24,6 +25,8 @@ class FlightDelay:
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2, include_dashboard=False)
-    serve.start(http_options=HTTPOptions(host="127.0.0.1", port=int(sys.argv[1])))
-    serve.run(FlightDelay.bind(os.environ["MODEL_FILE"]), blocking=True)
+    # Ray's sockets need a short path, and its files are not to stay.
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        ray.init(num_cpus=2, include_dashboard=False, _temp_dir=folder)
+        serve.start(http_options=HTTPOptions(host="127.0.0.1", port=int(sys.argv[1])))
+        serve.run(FlightDelay.bind(os.environ["MODEL_FILE"]), blocking=True)
