@@ -29,7 +29,12 @@ class SharedOut(LoadScopeScheduling):  # type: ignore[misc]
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return _ONE_UNIT if nodeid.startswith(_ONE_UNIT) else nodeid.partition("::")[0]
+        return unit_of(nodeid)
+
+
+def unit_of(nodeid: str) -> str:
+    """What a test is handed out with: its file, or all the integration tests."""
+    return _ONE_UNIT if nodeid.startswith(_ONE_UNIT) else nodeid.partition("::")[0]
 
 
 def is_alone(item: pytest.Item) -> bool:
