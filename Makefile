@@ -59,7 +59,7 @@ fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers,
 	@$(INSTALL) dev
 	@$(BIN)/python -m tests.sanitizers $(or $(SECONDS),600) $(or $(SEED),0)
 
-bench: ## Measure how long predictions take on this machine, ten minutes; ARGS=--quick for rough figures in two
+bench: ## Measure how long predictions take on this machine, ten minutes; ARGS=--quick for rough figures in three
 	@$(INSTALL) dev
 	@$(INSTALL) serve build/bench/serve
 	@$(INSTALL) bench build/bench/evaluators

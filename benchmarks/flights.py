@@ -104,7 +104,12 @@ def _write_bodies(file: Path, table: pd.DataFrame, n_rows: int) -> None:
 
 
 def run_service(
-    flights: Flights, payload_log: str, core: int | None, cache_dir: Path | None = None
+    flights: Flights,
+    payload_log: str,
+    core: int | None,
+    *,
+    payload_sample_rate: float = 1.0,
+    cache_dir: Path | None = None,
 ) -> AbstractContextManager[Server]:
     """Run the service in the serving environment; its model version is in the cache folder, unless another is given."""
     port = free_port()
@@ -113,6 +118,7 @@ def run_service(
         "TREESERVE_MODEL_URI": MODEL_URI,
         "TREESERVE_CACHE_DIR": str(cache_dir or flights.folder / "cache"),
         "TREESERVE_PAYLOAD_LOG": payload_log,
+        "TREESERVE_PAYLOAD_SAMPLE_RATE": str(payload_sample_rate),
         "TREESERVE_PORT": str(port),
     }
     return _run([str(SERVING_ENVIRONMENT / "bin" / "treeserve"), "serve"], settings, flights, port, core)

@@ -13,9 +13,11 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.processes import run_process
+from tests.services import wait
 
 _PROC = Path("/proc")
 _ASK_EVERY_S = 0.005
+_KILLED_WITHIN_S = 5.0
 
 
 class ServerFailed(Exception):
@@ -124,9 +126,16 @@ def run_server(
             with suppress(subprocess.TimeoutExpired):
                 process.wait(ends_within_s)
             for pid, started in stragglers.items():
-                if _started_at(pid) == started:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                _kill(pid, started)
+
+
+def _kill(pid: int, started: str) -> None:
+    """End the process that began at a time, if it still runs, and see it gone."""
+    for _ in wait(_KILLED_WITHIN_S):
+        if _started_at(pid) != started:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _await_answer(

@@ -19,7 +19,9 @@ from benchmarks.servers import Memory, Server, choose_cores, on_core
 from benchmarks.turns import take_turns
 
 BARE, SERVICE, SERVICE_NO_LOG, TUTORIAL = "bare uvicorn", "treeserve", "treeserve, log off", "tutorial FastAPI"
-EMPTY_CACHE = "treeserve, cache empty"
+EMPTY_CACHE, SAMPLED = "treeserve, cache empty", "treeserve, 1 % logged"
+_SINGLE_ROWS_ON = (BARE, SERVICE, SERVICE_NO_LOG, TUTORIAL)
+_BATCHES_ON = (SERVICE, SAMPLED, SERVICE_NO_LOG, TUTORIAL)
 ALONE, BESIDE_BATCHES = "alone", "beside batches"
 CONNECTIONS = (1, 16, 64)
 _AT_REST_S = 1.0
@@ -36,7 +38,7 @@ class Effort:
     n_starts: int = 5
 
 
-FULL, QUICK = Effort(), Effort(n_turns=1, seconds=1, n_starts=1)
+FULL, QUICK = Effort(), Effort(n_turns=3, seconds=1, n_starts=3)
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,16 @@ class Running:
     log: Path
 
     def measure_single(self, connections: int, effort: Effort) -> LoadTurns:
-        """Load of single rows on each server in turns."""
+        """Load of single rows on each server, in turns."""
         return take_turns(
-            {name: partial(self._load, name, self.flights.single, connections, effort) for name in self.servers},
+            {name: partial(self._load, name, self.flights.single, connections, effort) for name in _SINGLE_ROWS_ON},
             effort.n_turns,
         )
 
     def measure_batches(self, bodies: Path, effort: Effort) -> LoadTurns:
-        """One batch after the other on each server that reads it, in turns."""
-        longer = replace(effort, seconds=max(effort.seconds, 3))  # some take a third of a second for one
-        return take_turns(
-            {name: partial(self._load, name, bodies, 1, longer) for name in self.servers if name != BARE},
-            effort.n_turns,
-        )
+        """One batch after the other on each server that reads them, in turns."""
+        longer = replace(effort, seconds=max(effort.seconds, 2))  # some take half a second for one
+        return take_turns({name: partial(self._load, name, bodies, 1, longer) for name in _BATCHES_ON}, effort.n_turns)
 
     def measure_beside_batches(self, connections: int, effort: Effort) -> tuple[LoadTurns, float]:
         """Load of single rows on the service, alone and while another connection sends batches; how many a second."""
@@ -115,10 +114,11 @@ def run_all(flights: Flights) -> Iterator[Running]:
             BARE: run_bare(flights, core),
             SERVICE: run_service(flights, str(log), core),
             SERVICE_NO_LOG: run_service(flights, "off", core),
+            SAMPLED: run_service(flights, str(log), core, payload_sample_rate=0.01),
             TUTORIAL: run_tutorial(flights, core),
         }
         started = Running(flights, {name: running.enter_context(server) for name, server in servers.items()}, log)
-        started.measure_single(CONNECTIONS[1], QUICK)
+        started.measure_single(CONNECTIONS[1], Effort(n_turns=1, seconds=1))
         yield started
 
 
@@ -130,7 +130,7 @@ def measure_starts(flights: Flights, effort: Effort) -> dict[str, Start]:
 
         def start_with_an_empty_cache() -> Start:
             with TemporaryDirectory(dir=folder) as cache:
-                return _look_at(run_service(flights, log, core, Path(cache)))
+                return _look_at(run_service(flights, log, core, cache_dir=Path(cache)))
 
         measures: dict[str, Callable[[], Start]] = {
             BARE: lambda: _look_at(run_bare(flights, core)),
@@ -138,6 +138,7 @@ def measure_starts(flights: Flights, effort: Effort) -> dict[str, Start]:
             EMPTY_CACHE: start_with_an_empty_cache,
             TUTORIAL: lambda: _look_at(run_tutorial(flights, core)),
         }
+        _look_at(run_service(flights, log, core))  # it may be the first to verify the model version
         with on_core(load_core):
             turns = take_turns(measures, effort.n_starts)
     return {name: _median_start([turn[name] for turn in turns]) for name in measures}

@@ -16,6 +16,7 @@ from benchmarks.service_time import (
     ALONE,
     BARE,
     BESIDE_BATCHES,
+    SAMPLED,
     SERVICE,
     SERVICE_NO_LOG,
     TUTORIAL,
@@ -31,7 +32,7 @@ def one_turn(**requests_per_s: float) -> LoadTurns:
 @pytest.fixture
 def measured() -> Measured:
     single = one_turn(**{BARE: 40_000, SERVICE: 27_000, SERVICE_NO_LOG: 30_000, TUTORIAL: 1_350})
-    batches = one_turn(**{SERVICE: 50, SERVICE_NO_LOG: 80, TUTORIAL: 10})
+    batches = one_turn(**{SERVICE: 50, SAMPLED: 64, SERVICE_NO_LOG: 80, TUTORIAL: 10})
     forest = [
         ForestTime(
             200, n_rows, name, us_per_row=2 if name == KERNEL else 400, times_xgboost=200 / (1 + (name != KERNEL))
@@ -83,6 +84,7 @@ def test_the_summary_has_the_ratios(measured: Measured) -> None:
     assert cells(text, "throughput that the payload log costs") == ["10.0%"]
     assert cells(text, "kernel, 1 row, 200 trees, as quick as XGBoost") == ["200 ×"]
     assert cells(text, "10,000 rows in a request, p50") == ["20.0 ms"]
+    assert cells(text, "the same, 1 % of requests logged") == ["15.6 ms"]
     assert cells(text, "resident memory at rest") == ["85 MB"]
 
 
