@@ -53,7 +53,7 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	esac
 
 test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from tests.workers import SharedOut, is_alone, turn
+
+# XGBoost's threads spin while they wait for each other, which on a busy machine takes the tests beside them their time.
+# Read when XGBoost is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture
@@ -17,3 +24,20 @@ def own_logging() -> Iterator[None]:
     yield
     logging.captureWarnings(False)
     root.level, root.handlers = before
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run alone come last, when the others wait for little."""
+    items.sort(key=is_alone)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test, what it sets up included, when it is its turn."""
+    with turn(alone=is_alone(item)):
+        return (yield)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedOut:
+    """Share the tests out in a way of our own."""
+    return SharedOut(config, log)

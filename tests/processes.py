@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,15 +15,31 @@ from tests.services import wait
 
 PROJECT = Path(__file__).parents[1]
 # Of the developer's own environment: nothing that would turn a test's server into another one.
-_FOREIGN = ("TREESERVE_", "MLFLOW_", "XDG_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
+_FOREIGN = (
+    "TREESERVE_",
+    "MLFLOW_",
+    "XDG_",
+    "OMP_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+    """
+    A port of loopback that nobody listens on.
+
+    It is below those that the system gives out itself, one of which could be a caller's of another test by the time
+    that somebody listens.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port: int) -> bool:

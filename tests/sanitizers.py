@@ -8,8 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from tests.processes import PROJECT
-
+PROJECT = Path(__file__).parents[1]
 KERNEL, CODEC = "app.forest._kernel", "app.wire._codec"
 SOURCES = {KERNEL: PROJECT / "app" / "forest" / "kernel", CODEC: PROJECT / "app" / "wire" / "codec"}
 

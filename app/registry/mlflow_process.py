@@ -141,4 +141,6 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     _end_with_parent()
+    # MLflow imports it where it is installed, as it is for training: a second that no download has use for.
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     print(json.dumps(main(json.loads(sys.argv[1]))))

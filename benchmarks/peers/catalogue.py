@@ -32,8 +32,7 @@ def _own_variables(site: Site) -> Mapping[str, str]:
 
 
 def _sampled(site: Site) -> Mapping[str, str]:
-    # To be TREESERVE_PAYLOAD_SAMPLE_RATE=0.01, with the log to the file, once the service has that setting.
-    return {**_own_variables(site), "TREESERVE_PAYLOAD_LOG": "off"}
+    return {**_own_variables(site), "TREESERVE_PAYLOAD_SAMPLE_RATE": "0.01"}
 
 
 def _python(site: Site) -> list[str]:
@@ -70,7 +69,7 @@ PEERS = (
         "/predict",
         NAMED,
         _sampled,
-        detail=", payload log off",
+        detail=", 1 % logged",
     ),
     Peer(
         TUTORIAL,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from benchmarks.peers.comparison import Comparison, Measure
 from benchmarks.peers.environments import Environment
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.visit import CONNECTIONS, N_DISTINCT, Visit
-from benchmarks.report import describe_machine, draw_bars, format_table
+from benchmarks.report import describe_machine, draw_bars, format_number, format_table
 
 _FEW, _MANY = CONNECTIONS
 _SINGLE = (
@@ -32,7 +31,7 @@ _OTHERS = (
     "10,000 rows, ms",
     "treeserve is",
     "start, s",
-    "memory, MB",
+    "memory (PSS), MB",
     "installed, MB",
     "packages",
     "wrong answers",
@@ -145,12 +144,8 @@ def _batch_ms(visit: Visit) -> float:
 
 
 def _times(value: float | None) -> str:
-    return _NOTHING if value is None else f"{_cell(value)} ×"
+    return _NOTHING if value is None else f"{format_number(value)} ×"
 
 
 def _cell(value: float | None) -> str:
-    """Three digits, or all before the point: 0.123, 1.23, 12.3, 123, 1,234."""
-    if value is None:
-        return _NOTHING
-    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:,.{min(max(digits, 0), 3)}f}"
+    return _NOTHING if value is None else format_number(value)

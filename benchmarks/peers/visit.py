@@ -24,6 +24,7 @@ CONNECTIONS = (1, 16)
 N_CHECKED = 50  # rows that are asked for one by one before anything is timed
 N_DISTINCT = 2_000  # single rows that wrk sends in turn
 _PREPARES_WITHIN_S = 300
+_STARTS_WITHIN_S = 120  # Ray takes 20 on a free core
 _FAILURES = (AnswerUnreadable, HTTPException, LoadFailed, OSError, ServerFailed, subprocess.TimeoutExpired)
 
 
@@ -99,7 +100,10 @@ def _visit(peer: Peer, site: Site, folder: Path, seconds: float) -> Visit:
         return bool(post(port, peer.path, first))
 
     core, _ = choose_cores()
-    with run_server(peer.command(site), variables, folder, site.port, is_answered, core=core) as server:
+    command = peer.command(site)
+    with run_server(
+        command, variables, folder, site.port, is_answered, core=core, starts_within_s=_STARTS_WITHIN_S
+    ) as server:
         return _measure(peer, server, site.model, seconds)
 
 

@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from benchmarks.servers import Server, choose_cores, on_core, post, run_server
 from tests.boosters import make_table, to_instances
 from tests.e2e.test_prediction_time import SERVE
 from tests.processes import PROJECT, clean_environment, free_port
+
+pytestmark = pytest.mark.alone
 
 # Of the time that a batch takes, what a single row may take beside two of them; measured: 0.01, and 0.5 where batches
 # are answered on the event loop.

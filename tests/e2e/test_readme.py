@@ -67,7 +67,8 @@ def environ(clone: Path) -> dict[str, str]:
     home = clone.parent / "home"
     home.mkdir()
     cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TREESERVE_", "MLFLOW_", "MAKE"))}
+    foreign = ("TREESERVE_", "MLFLOW_", "MAKE", "OMP_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
         "HOME": str(home),

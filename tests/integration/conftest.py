@@ -1,4 +1,4 @@
-"""What integration tests share: one MLflow store on SQLite, and one MLflow server."""
+"""What integration tests share: one MLflow store on SQLite, one MLflow server, and the example, trained once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 from app.registry.registry import MlflowRegistry
 from tests.boosters import ModelFolderBuilder, make_model
-from tests.integration.mlflow_store import LoggedModel, MlflowStore, load_mlflow
+from tests.integration.mlflow_store import LoggedModel, MlflowStore, load_mlflow, restored_tracking_uri
+from tests.integration.training import Trained, train_example, write_sample
 from tests.processes import clean_environment, free_port, run_process
 from tests.services import wait
 
@@ -75,3 +76,18 @@ def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             except httpx2.TransportError:
                 continue
         yield MlflowStore(f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every twentieth flight, as files to train from."""
+    return write_sample(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="session")
+def trained(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The example, trained on the sample in a folder whose name has a space; tests read it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("a trained example")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with restored_tracking_uri():
+        return train_example(f"sqlite:///{folder / 'mlflow.db'}", sample)

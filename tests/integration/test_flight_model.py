@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
@@ -21,7 +20,7 @@ from app.bodies.drawing import draw_bodies
 from app.bodies.served_model import ServedModel
 from app.registry.registry import MlflowRegistry
 from tests.equality import assert_same_bits
-from tests.integration.mlflow_store import load_mlflow, restored_tracking_uri
+from tests.integration.training import Trained
 from tests.services import FakeRegistry, Service, run_service
 
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")  # of MLflow's own use of pandas
@@ -53,27 +52,17 @@ class FlightModel:
 
 
 @pytest.fixture(scope="module")
-def flights(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlightModel]:
+def flights(trained: Trained, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlightModel]:
     """Train, register and serve the example, each with the code that does it for users."""
-    folder = tmp_path_factory.mktemp("flights")
-    store = shutil.copy(empty_database, folder / "mlflow.db")
-    load_mlflow()  # before model/ does, which would let it warn
     from model.features import build_dataset
-    from model.flight_delay import STOP_FROM, train
-    from model.parameters import TrainingParameters
-    from model.progress import Progress
+    from model.flight_delay import STOP_FROM
     from model.tables import find_data, read_tables
 
-    data = write_sample(find_data(None).folder, folder / "data")
-    source = find_data(data)
-    parameters = TrainingParameters(rounds=30, stopping_rounds=5)
-    with restored_tracking_uri():
-        train(parameters, source, f"sqlite:///{store}", True, Progress())
-    dataset, _ = build_dataset(read_tables(source))
+    folder = tmp_path_factory.mktemp("flights")
+    dataset, _ = build_dataset(read_tables(find_data(sample)))
     fitted = dataset.features[(dataset.moments < STOP_FROM).to_numpy()]
-    registry = MlflowRegistry(f"sqlite:///{store}", folder / "cache")
-    version = registry.resolve("models:/flight-delay@champion")
-    model_folder = registry.fetch(version)
+    registry = MlflowRegistry(trained.uri, folder / "cache")
+    model_folder = registry.fetch(registry.resolve("models:/flight-delay@champion"))
     with run_service(FakeRegistry(model_folder), folder / "log") as service:
         yield FlightModel(
             service,
@@ -82,16 +71,6 @@ def flights(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             fitted,
             {name: sorted(set(fitted[name].dropna())) for name in TEXTS},
         )
-
-
-def write_sample(whole: Path, folder: Path) -> Path:
-    """Every twentieth flight, with all planes and all weather."""
-    folder.mkdir()
-    for name in ("weather.csv", "planes.csv"):
-        shutil.copy(whole / name, folder)
-    flights = pd.read_csv(whole / "flights.csv.zip", dtype=str, keep_default_na=False)
-    flights.iloc[::20].to_csv(folder / "flights.csv.zip", index=False)
-    return folder
 
 
 def to_row(flight: Any) -> dict[str, Any]:

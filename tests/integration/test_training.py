@@ -10,10 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,70 +32,16 @@ from model.errors import RegistryUnusable
 from model.features import FEATURES
 from model.flight_delay import train
 from model.packaging import ModelPackage
-from model.parameters import TrainingParameters
 from model.progress import Progress
 from model.registration import Experiment, RegisteredVersion, RunRecord
 from model.tables import find_data
 from tests.boosters import INPUTS, ModelFolderBuilder
 from tests.integration.mlflow_store import MlflowStore, load_mlflow
+from tests.integration.training import NAME, QUICK, Trained
 from tests.processes import clean_environment
 
 # MLflow 3.17 itself, as it writes an input example with pandas 3.
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
-
-NAME = "flight-delay"
-ONE_FLIGHT_IN = 20
-QUICK = TrainingParameters(rounds=12, stopping_rounds=3)
-
-
-@dataclass
-class Trained:
-    """A training run in a store of its own, and the folder of its model version."""
-
-    uri: str
-    registered: RegisteredVersion
-    metrics: dict[str, float]
-    client: Any
-    model_id: str
-    folder: Path
-
-    def artifact(self, name: str) -> Any:
-        """One of the model version's JSON files."""
-        return json.loads((self.folder / "extra_files" / name).read_text())
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every twentieth flight, and all weather and planes."""
-    whole, folder = find_data().folder, tmp_path_factory.mktemp("sample")
-    for name in ("weather.csv", "planes.csv"):
-        shutil.copy(whole / name, folder / name)
-    with zipfile.ZipFile(whole / "flights.csv.zip") as archive, archive.open("flights.csv") as flights:
-        header = flights.readline()
-        rows = b"".join(islice(flights, 0, None, ONE_FLIGHT_IN))
-    with zipfile.ZipFile(folder / "flights.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("flights.csv", header + rows)
-    return folder
-
-
-def make_store(empty_database: Path, folder: Path) -> str:
-    """The URI of a store that nobody has used, in a folder whose name has a space."""
-    place = folder / "a store"
-    place.mkdir()
-    shutil.copy(empty_database, place / "mlflow.db")
-    return f"sqlite:///{place / 'mlflow.db'}"
-
-
-@pytest.fixture(scope="module")
-def trained(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The example, trained on the sample; tests read it and leave it as it is."""
-    load_mlflow()
-    uri = make_store(empty_database, tmp_path_factory.mktemp("trained"))
-    version = train(QUICK, find_data(sample), uri, promote=True, progress=Progress(io.StringIO()))
-    client = load_mlflow().MlflowClient(tracking_uri=uri, registry_uri=uri)
-    model_id = client.get_model_version_by_alias(NAME, "champion").source.removeprefix("models:/")
-    place = client.get_logged_model(model_id).artifact_location
-    return Trained(uri, version.registered, version.metrics, client, model_id, Path(place))
 
 
 def read_rows(instances: Sequence[dict[str, Any]], categories: dict[str, list[str]]) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """Ray Serve around XGBoost: one replica, on a Ray of its own on this machine."""
 
 import os
+import signal
 import sys
+import tempfile
 
 import numpy as np
 import ray
@@ -24,6 +26,12 @@ class FlightDelay:
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2, include_dashboard=False)
-    serve.start(http_options=HTTPOptions(host="127.0.0.1", port=int(sys.argv[1])))
-    serve.run(FlightDelay.bind(os.environ["MODEL_FILE"]), blocking=True)
+    # Ray's sockets need a short path, and its files are not to stay.
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        ray.init(num_cpus=2, include_dashboard=False, _temp_dir=folder)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # Ray's own handler ends the process at once
+        try:
+            serve.start(http_options=HTTPOptions(host="127.0.0.1", port=int(sys.argv[1])))
+            serve.run(FlightDelay.bind(os.environ["MODEL_FILE"]), blocking=True)
+        finally:
+            ray.shutdown()
