@@ -97,8 +97,8 @@ PEERS = (
             "MLSERVER_METRICS_PORT": str(free_port()),
             "MLSERVER_MODEL_URI": str(site.model.booster_file),
         },
-        note="With mlserver-xgboost. Without its pool of processes, which gains nothing on one core and fails to start "
-        "with the locked uvloop.",
+        note="With mlserver-xgboost, and without its pool of processes, which gains nothing on one core and does not "
+        "start with the locked uvloop.",
     ),
     Peer(
         "kserve",
@@ -111,7 +111,7 @@ PEERS = (
         ],
         f"/v1/models/{MODEL_NAME}:predict",
         INSTANCES,
-        note="Its xgbserver is no package: `kserve.Model` with the same lines.",
+        note="Its xgbserver is an image and no package: `kserve.Model` with what that does.",
     ),
     Peer(
         "bentoml",
