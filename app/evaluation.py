@@ -17,9 +17,10 @@ import numpy as np
 
 from app.artifacts import MAX_GOLDEN_INSTANCES
 from app.forest.boundary_rows import draw_boundary_rows
-from app.forest.document import read_booster_document, read_learner
+from app.forest.document import read_booster, read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest, find_trees, pack_learner
 from app.forest.packing import NotCovered
+from app.mlmodel import read_model_folder
 from app.predictor import Evaluator, Predictor
 
 if TYPE_CHECKING:
@@ -61,23 +62,25 @@ def choose_evaluator(predictor: Predictor) -> Predictor:
     return replace(predictor, forest=kernel, evaluator=Evaluator.of(kernel))
 
 
-def reads_alike(booster: Path, predictor: Predictor) -> bool:
+def reads_alike(path: Path, predictor: Predictor) -> bool:
     """
-    Whether a booster's file, read here, is to the last bit the forest that XGBoost makes of it.
+    Whether a model folder's booster, read here, is to the last bit the forest that XGBoost makes of it.
 
     Parameters
     ----------
-    booster : pathlib.Path
-        The file that `predictor` was loaded from.
+    path : pathlib.Path
+        The folder that `predictor` was loaded from.
     predictor : Predictor
         With XGBoost as its evaluator, and trees that the kernel covers.
     """
+    booster = read_model_folder(path).booster
     if booster.suffix != ".ubj":
         return False
-    reference, raw = _xgboost(predictor), booster.read_bytes()
-    return read_booster_document(raw) == reference.document and pack_learner(
-        read_learner(raw), reference.n_rounds
-    ) == pack_learner(read_learner(reference.raw()), reference.n_rounds)
+    reference = _xgboost(predictor)
+    document, learner = read_booster(booster.read_bytes())
+    return document == reference.document and pack_learner(learner, reference.n_rounds) == pack_learner(
+        read_learner(reference.raw()), reference.n_rounds
+    )
 
 
 def _xgboost(predictor: Predictor) -> XGBoostForest:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from app.artifacts import Card, GoldenRows, UnknownCategoryPolicy, read_artifact
 from app.errors import InvalidRequest, ModelUnfit
-from app.forest.document import BoosterDocument, read_booster_document, read_learner
+from app.forest.document import BoosterDocument, read_booster
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.mlmodel import ModelFolder, read_model_folder
 from app.model_version import ModelVersion
@@ -153,9 +153,8 @@ class Predictor:
 def _open_booster(folder: ModelFolder, is_kernel_known: bool) -> tuple[Forest, BoosterDocument, Evaluator]:
     stops = folder.is_scikit_learn_wrapper
     if is_kernel_known:
-        raw = folder.booster.read_bytes()
-        document = read_booster_document(raw)
-        kernel = KernelForest(read_learner(raw), n_rounds=document.count_rounds(stops_at_best_iteration=stops))
+        document, learner = read_booster(folder.booster.read_bytes())
+        kernel = KernelForest(learner, n_rounds=document.count_rounds(stops_at_best_iteration=stops))
         return kernel, document, Evaluator.of(kernel)
     # Only here, for it takes as long as all the rest of a start.
     from app.forest.xgboost_forest import XGBoostForest

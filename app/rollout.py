@@ -14,7 +14,6 @@ from app.errors import ModelError, ModelNotReady
 from app.evaluation import choose_evaluator, reads_alike
 from app.forest.kernel_forest import KernelForest
 from app.metrics import Metrics
-from app.mlmodel import read_model_folder
 from app.model_version import ModelVersion
 from app.predictor import Predictor
 from app.registry.registry import Registry
@@ -99,14 +98,14 @@ class Rollout:
         )
 
     def _load(self, folder: Path, version: ModelVersion) -> Predictor:
-        if self._verdicts.holds(folder):
-            predictor = Predictor.load(folder, version, is_kernel_known=True)
-            verify(predictor)
-            return predictor
-        verify_files(folder)
-        loaded = Predictor.load(folder, version)
+        is_known = self._verdicts.holds(folder)
+        if not is_known:
+            verify_files(folder)
+        loaded = Predictor.load(folder, version, is_kernel_known=is_known)
         verify(loaded)
+        if is_known:
+            return loaded
         predictor = choose_evaluator(loaded)
-        if isinstance(predictor.forest, KernelForest) and reads_alike(read_model_folder(folder).booster, loaded):
+        if isinstance(predictor.forest, KernelForest) and reads_alike(folder, loaded):
             self._verdicts.record(folder)
         return predictor

@@ -62,7 +62,6 @@ class Settings(BaseModel):
         description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path, "
         "with a slash in it.",
     )
-
     payload_sample_rate: float = Field(
         1.0,
         ge=0,

@@ -1,4 +1,4 @@
-"""The benchmarks' commands: ``python -m benchmarks prediction-time``."""
+"""The benchmarks' commands: ``python -m benchmarks prediction-time`` and ``python -m benchmarks peers``."""
 
 from __future__ import annotations
 

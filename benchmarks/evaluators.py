@@ -12,9 +12,8 @@ import numpy.typing as npt
 import xgboost
 
 from app.forest.document import read_learner
-from app.forest.kernel_forest import KernelForest
+from app.forest.kernel_forest import FloatMatrix, KernelForest
 
-FloatMatrix = npt.NDArray[np.float32]
 # From rows, shape (n_rows, n_features), to probabilities, shape (n_rows,).
 Evaluate = Callable[[FloatMatrix], npt.NDArray[np.floating]]
 

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import xgboost
 
-from benchmarks.evaluators import EVALUATORS, XGBOOST, Evaluate, FloatMatrix, make_rows, train_forest
+from app.forest.kernel_forest import FloatMatrix
+from benchmarks.evaluators import EVALUATORS, XGBOOST, Evaluate, make_rows, train_forest
 from benchmarks.turns import medians, ratios, take_turns
 
 PACKAGES = ("xgboost-cpu", "onnxruntime", "onnxmltools", "treelite", "tl2cgen")

@@ -80,13 +80,7 @@ def train(
     progress.say("measuring, also month by month")
     curves = _predict_sides(model, split)
     metrics = _measure(curves, split)
-    data = DataDescription(
-        name=source.name,
-        sha256=dataset.digest(),
-        n_rows=split.fit.n_rows,
-        first=split.fit.moments.min().isoformat(),
-        last=split.fit.moments.max().isoformat(),
-    )
+    data = describe_data(source, dataset, split)
     commit = read_commit(PROJECT_ROOT)
     record = RunRecord(
         parameters={
@@ -112,6 +106,17 @@ def train(
         package = pack_model(Path(folder), model, split, curves["fit"].predictions, DESCRIPTION, data, metrics, commit)
         registered = experiment.register(MODEL_NAME, record, package, CHAMPION if promote else None)
     return TrainedVersion(registered, metrics)
+
+
+def describe_data(source: DataSource, dataset: Dataset, split: Split) -> DataDescription:
+    """What the card says of the data: all of it by its digest, and the rows that the trees are grown on."""
+    return DataDescription(
+        name=source.name,
+        sha256=dataset.digest(),
+        n_rows=split.fit.n_rows,
+        first=split.fit.moments.min().isoformat(),
+        last=split.fit.moments.max().isoformat(),
+    )
 
 
 def _read_dataset(source: DataSource, progress: Progress) -> Dataset:

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[1]  # not from tests.processes, whose imports take seconds under the sanitizers
 KERNEL, CODEC = "app.forest._kernel", "app.wire._codec"
 SOURCES = {KERNEL: PROJECT / "app" / "forest" / "kernel", CODEC: PROJECT / "app" / "wire" / "codec"}
 

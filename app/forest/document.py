@@ -52,8 +52,19 @@ class BoosterDocument:
 
 
 def read_booster_document(raw: bytes) -> BoosterDocument:
+    """Read the same without the trees; takes and raises what `read_booster` does."""
+    return read_booster(raw)[0]
+
+
+def read_booster(raw: bytes) -> tuple[BoosterDocument, dict[str, Any]]:
     """
     Read the document that ``Booster.save_raw("ubj")`` gives.
+
+    Returns
+    -------
+    BoosterDocument
+    dict
+        The learner, with all its trees.
 
     Raises
     ------
@@ -66,7 +77,7 @@ def read_booster_document(raw: bytes) -> BoosterDocument:
         trees = booster["gbtree"]["model"] if "gbtree" in booster else booster["model"]
         n_features = int(learner["learner_model_param"]["num_feature"])
         best = learner.get("attributes", {}).get("best_iteration")
-        return BoosterDocument(
+        document = BoosterDocument(
             features=_read_features(learner, trees, n_features),
             objective=str(learner["objective"]["name"]),
             booster=str(booster["name"]),
@@ -74,6 +85,7 @@ def read_booster_document(raw: bytes) -> BoosterDocument:
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelUnfit(f"the booster's document is not one that XGBoost 2 or 3 writes: {error!r}") from None
+    return document, learner
 
 
 def read_learner(raw: bytes) -> dict[str, Any]:

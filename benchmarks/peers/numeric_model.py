@@ -94,9 +94,8 @@ def _fingerprint() -> str:
 def _train(folder: Path) -> None:
     # Where other processes want the same cores; read when XGBoost is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from app.artifacts import DataDescription
     from model.features import FEATURES, build_dataset
-    from model.flight_delay import DESCRIPTION, STOP_FROM, TEST_FROM
+    from model.flight_delay import DESCRIPTION, STOP_FROM, TEST_FROM, describe_data
     from model.names import CHAMPION
     from model.packaging import pack_model
     from model.parameters import TrainingParameters
@@ -114,13 +113,7 @@ def _train(folder: Path) -> None:
     dataset = replace(dataset, features=dataset.features[names])
     split = split_by_time(dataset, STOP_FROM, TEST_FROM)
     model = fit_model(split, parameters, progress)
-    data = DataDescription(
-        name=source.name,
-        sha256=dataset.digest(),
-        n_rows=split.fit.n_rows,
-        first=split.fit.moments.min().isoformat(),
-        last=split.fit.moments.max().isoformat(),
-    )
+    data = describe_data(source, dataset, split)
     with tempfile.TemporaryDirectory() as scratch:
         package = pack_model(
             Path(scratch),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,10 +12,9 @@ from statistics import median
 
 import pytest
 
-from benchmarks.servers import Server, choose_cores, on_core, post, run_server
+from benchmarks.servers import Server, choose_cores, on_core, post
 from tests.boosters import make_table, to_instances
-from tests.e2e.test_prediction_time import SERVE
-from tests.processes import PROJECT, clean_environment, free_port
+from tests.e2e.measured_service import run_measured_service
 
 pytestmark = pytest.mark.alone
 
@@ -57,27 +55,14 @@ def batches(server: Server, body: bytes, taken: list[float]) -> Iterator[None]:
             caller.join(30)
 
 
-def share_of_a_batch(folder: Path, model_folder: Path, code: str) -> float:
+def share_of_a_batch(folder: Path, model_folder: Path, changes: str = "") -> float:
     """Time of a single row beside batches over a batch's own, medians, on one core."""
     instances = to_instances(make_table(n_rows=10_000, seed=1))
     single, batch = (json.dumps({"instances": rows}).encode() for rows in (instances[:1], instances))
-    port = free_port()
-    environment = clean_environment(
-        folder,
-        PYTHONPATH=str(PROJECT),
-        TREESERVE_MODEL_URI=str(model_folder),
-        TREESERVE_CACHE_DIR=str(folder / "cache"),
-        TREESERVE_PAYLOAD_LOG=str(folder / "payload.log"),
-        TREESERVE_PORT=str(port),
-    )
-    core, own_core = choose_cores()
-    command = [sys.executable, "-c", code]
     of_batches: list[float] = []
     with (
-        run_server(
-            command, environment, folder, port, lambda at: bool(post(at, "/predict", single)), core=core
-        ) as server,
-        on_core(own_core),
+        run_measured_service(folder, model_folder, single, changes) as server,
+        on_core(choose_cores()[1]),
         batches(server, batch, of_batches),
     ):
         of_singles = [seconds_of(server, single) for _ in range(N_SINGLES)]
@@ -86,8 +71,8 @@ def share_of_a_batch(folder: Path, model_folder: Path, code: str) -> float:
 
 def test_a_single_row_does_not_wait_for_batches(tmp_path: Path, model_folder: Path) -> None:
     """And it would be seen: batches answered on the event loop fail the gate."""
-    found = share_of_a_batch(tmp_path / "own", model_folder, SERVE)
-    planted = share_of_a_batch(tmp_path / "inline", model_folder, INLINE + SERVE)
+    found = share_of_a_batch(tmp_path / "own", model_folder)
+    planted = share_of_a_batch(tmp_path / "inline", model_folder, INLINE)
     print(
         f"a single row takes {found:.2f} of a batch's time beside batches, {planted:.2f} where they are answered inline"
     )

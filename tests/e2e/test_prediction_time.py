@@ -12,7 +12,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -25,6 +24,7 @@ from app.forest.kernel_forest import FloatMatrix, KernelForest
 from benchmarks.evaluators import make_rows, train_forest
 from benchmarks.servers import Server, choose_cores, on_core, post, run_server
 from tests.boosters import make_table, to_instances
+from tests.e2e.measured_service import run_measured_service
 from tests.forests import learner_of
 from tests.processes import PROJECT, clean_environment, free_port
 
@@ -36,10 +36,8 @@ KERNEL_GATES: dict[str, dict[int, float]] = {"avx2": {1: 40, 64: 8, 8192: 3}, "s
 # where the short way is lost.
 SERVICE_GATE = 0.6
 
-SERVE = "import sys; from app.cli import main; sys.exit(main(['serve']))"
 SLOW = """
 import time
-from app.forest import kernel_forest
 from app.forest.kernel_forest import KernelForest
 answer = KernelForest.predictions
 def slowly(self, matrix):
@@ -119,37 +117,24 @@ def ask(server: Server, bodies: list[bytes], n_requests: int) -> float:
         return (server.cpu_seconds() - before) / n_requests
 
 
-def share_of_the_ceiling(folder: Path, model_folder: Path, code: str) -> float:
+def share_of_the_ceiling(folder: Path, model_folder: Path, changes: str = "") -> float:
     """Bare uvicorn's CPU time a request over the service's, with log, metrics and validation on."""
     bodies = [json.dumps({"instances": [row]}).encode() for row in to_instances(make_table(n_rows=500, seed=1))]
-    settings = {
-        "TREESERVE_MODEL_URI": str(model_folder),
-        "TREESERVE_CACHE_DIR": str(folder / "cache"),
-        "TREESERVE_PAYLOAD_LOG": str(folder / "payload.log"),
-        "TREESERVE_PORT": str(port := free_port()),
-    }
-    environment = clean_environment(folder, PYTHONPATH=str(PROJECT), **settings)
-    commands = {
-        (bare_port := free_port()): ["-m", "benchmarks.bare", str(bare_port)],
-        port: ["-c", code],
-    }
-    cores = choose_cores()
-    with ExitStack() as running:
-        bare, service = (
-            running.enter_context(
-                run_server(
-                    [sys.executable, *command],
-                    environment,
-                    folder / str(at),
-                    at,
-                    lambda at: bool(post(at, "/predict", bodies[0])),
-                    core=cores[0],
-                )
-            )
-            for at, command in commands.items()
-        )
-        with on_core(cores[1]):
-            turns = [(ask(bare, bodies, 700), ask(service, bodies, 700)) for _ in range(8)]
+    port, (core, own_core) = free_port(), choose_cores()
+    bare_server = run_server(
+        [sys.executable, "-m", "benchmarks.bare", str(port)],
+        clean_environment(folder, PYTHONPATH=str(PROJECT)),
+        folder / "bare",
+        port,
+        lambda at: bool(post(at, "/predict", bodies[0])),
+        core=core,
+    )
+    with (
+        bare_server as bare,
+        run_measured_service(folder / "service", model_folder, bodies[0], changes) as service,
+        on_core(own_core),
+    ):
+        turns = [(ask(bare, bodies, 700), ask(service, bodies, 700)) for _ in range(8)]
     # The least of several turns is the code's own; what is above it is the machine's.
     return min(ceiling for ceiling, _ in turns) / min(own for _, own in turns)
 
@@ -157,7 +142,7 @@ def share_of_the_ceiling(folder: Path, model_folder: Path, code: str) -> float:
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="this system does not say threads' CPU time")
 def test_a_request_takes_little_more_than_bare_uvicorn(tmp_path: Path, model_folder: Path) -> None:
     """And a slowdown is seen: with a tenth of a millisecond more, the gate would not open."""
-    found = share_of_the_ceiling(tmp_path, model_folder, SERVE)
+    found = share_of_the_ceiling(tmp_path, model_folder)
     print(f"{found:.2f} of bare uvicorn's requests in the same CPU time")
     assert found >= SERVICE_GATE
-    assert share_of_the_ceiling(tmp_path / "slow", model_folder, SLOW + SERVE) < SERVICE_GATE
+    assert share_of_the_ceiling(tmp_path / "slow", model_folder, SLOW) < SERVICE_GATE
