@@ -42,10 +42,11 @@ def make_batch_threads(name: str, n_threads: int) -> ThreadPoolExecutor:
         What the threads' names begin with.
     n_threads : int
     """
-    return ThreadPoolExecutor(n_threads, thread_name_prefix=name, initializer=_go_last)
+    return ThreadPoolExecutor(n_threads, thread_name_prefix=name, initializer=go_last)
 
 
-def _go_last() -> None:
+def go_last() -> None:
+    """Let the other threads of this process go before the calling one, where there are not enough cores for all."""
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+Piece = tuple[bytes, int]  # whole lines, and how many
+
 
 class Sink(Protocol):
     """Anything that takes lines."""

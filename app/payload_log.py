@@ -12,19 +12,21 @@ import math
 import threading
 import zlib
 from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 
-from app.line_sink import LinesLost, Sink
+from app.cores import go_last
+from app.line_sink import LinesLost, Piece, Sink
 from app.metrics import DropReason, Metrics
 
 log = logging.getLogger(__name__)
 
-# What may wait to be written: some 70,000 lines of a model with 20 features.
+# What may wait to be written: the bodies of some 150,000 instances with 20 features, and what was answered.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 # How long lines wait at most before they are written. Each time the writer takes the interpreter away from requests
 # for a moment, so it does not come for every line.
 _PAUSE_S = 0.02
 # What is written in one piece; a reader that comes back is not given everything at once.
-_BYTES_A_WRITE = 1024 * 1024
+_BYTES_A_WRITE = 256 * 1024
 _N_CHECKSUMS = 1 << 32
 
 
@@ -53,10 +55,11 @@ class PayloadLog:
         self._first_unwanted = math.ceil(sample_rate * _N_CHECKSUMS)
         self._sink = sink
         self._metrics = metrics
-        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._waiting: deque[tuple[Iterable[Piece], int, int]] = deque()
         self._n_waiting_bytes = 0
         self._changing = threading.Lock()
-        self._closing = threading.Event()
+        self._is_closing = False
+        self._wake = threading.Event()  # before the pause is over
         self._write_failed = False
         self._lost = Counter(dict.fromkeys(DropReason, 0))
         self._writer = threading.Thread(target=self._write_until_closed, name="payload-log", daemon=True)
@@ -72,21 +75,33 @@ class PayloadLog:
             self._first_unwanted == _N_CHECKSUMS or zlib.crc32(request_id.encode()) < self._first_unwanted
         )
 
-    def record(self, lines: bytes, n_lines: int) -> None:
-        """Hand lines over; never blocks and never fails."""
+    def record(self, lines: Iterable[Piece], n_lines: int, n_bytes: int) -> None:
+        """
+        Hand lines over; never blocks and never fails.
+
+        Parameters
+        ----------
+        lines : iterable of Piece
+            Perhaps made only when the writer asks for them.
+        n_lines : int
+        n_bytes : int
+            What they, or what they are made from, keep in memory until then.
+        """
         if not self.is_on:
             return
         with self._changing:
-            if self._closing.is_set():
+            if self._is_closing:
                 self._drop(n_lines, DropReason.CLOSED)
             # Lines larger than the whole queue are taken when the queue is empty, or they never would be.
-            elif self._n_waiting_bytes and self._n_waiting_bytes + len(lines) > MAX_WAITING_BYTES:
+            elif self._n_waiting_bytes and self._n_waiting_bytes + n_bytes > MAX_WAITING_BYTES:
                 if not self._lost[DropReason.QUEUE_FULL]:
                     log.warning("the payload log's queue is full, for its disk or reader is too slow; lines are lost")
                 self._drop(n_lines, DropReason.QUEUE_FULL)
             else:
-                self._waiting.append((lines, n_lines))
-                self._n_waiting_bytes += len(lines)
+                self._waiting.append((lines, n_lines, n_bytes))
+                self._n_waiting_bytes += n_bytes
+                if self._n_waiting_bytes >= _BYTES_A_WRITE:
+                    self._wake.set()
 
     def lose(self, n_lines: int) -> None:
         """Count lines for which there was no memory."""
@@ -104,10 +119,11 @@ class PayloadLog:
         """
         if not self._writer.is_alive():
             return True
-        self._closing.set()
+        self._is_closing = True
+        self._wake.set()
         self._writer.join(timeout_s)
         with self._changing:
-            self._drop(sum(n_lines for _, n_lines in self._waiting), DropReason.CLOSED)
+            self._drop(sum(n_lines for _, n_lines, _ in self._waiting), DropReason.CLOSED)
             self._waiting.clear()
             self._n_waiting_bytes = 0
         if n_lost := self._lost.total():
@@ -116,34 +132,52 @@ class PayloadLog:
         return not self._writer.is_alive()
 
     def _write_until_closed(self) -> None:
+        go_last()
         while True:
             # Asked before the queue is emptied: what came before the end is written.
-            is_closing = self._closing.wait(_PAUSE_S)
-            while self._waiting:
-                self._write_some()
+            self._wake.wait(_PAUSE_S)
+            self._wake.clear()
+            is_closing = self._is_closing
+            pieces: list[Piece] = []
+            n_bytes = 0
+            for piece in self._take_pieces():
+                pieces.append(piece)
+                n_bytes += len(piece[0])
+                if n_bytes >= _BYTES_A_WRITE:
+                    self._write(pieces)
+                    pieces, n_bytes = [], 0
+            if pieces:
+                self._write(pieces)
             if is_closing:
                 return
 
-    def _write_some(self) -> None:
-        """Take lines from the queue until there are enough for one write."""
+    def _take_pieces(self) -> Iterator[Piece]:
+        """The pieces of all that waits, each taken from the queue when its first piece is made."""
+        while self._waiting:
+            with self._changing:
+                lines, n_left, n_bytes = self._waiting.popleft()
+                self._n_waiting_bytes -= n_bytes
+            try:
+                for piece in lines:
+                    n_left -= piece[1]
+                    yield piece
+            except MemoryError:
+                self.lose(n_left)
+
+    def _write(self, pieces: list[Piece]) -> None:
         assert self._sink is not None
-        pieces: list[bytes] = []
-        n_lines = n_bytes = 0
-        with self._changing:
-            while self._waiting and n_bytes < _BYTES_A_WRITE:
-                piece, n_more = self._waiting.popleft()
-                pieces.append(piece)
-                n_lines += n_more
-                n_bytes += len(piece)
-            self._n_waiting_bytes -= n_bytes
+        n_lines = sum(n for _, n in pieces)
         n_lost = 0
         try:
-            self._sink.write(b"".join(pieces))
+            self._sink.write(b"".join([lines for lines, _ in pieces]))
         except OSError as error:  # a full disk, a reader that is gone
             n_lost = error.n_lines if isinstance(error, LinesLost) else n_lines
             self._drop(n_lost, DropReason.WRITE_FAILED)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
+        except MemoryError:
+            n_lost = n_lines
+            self.lose(n_lost)
         self._write_failed = n_lost > 0
         self._metrics.payload_written.inc(n_lines - n_lost)
 

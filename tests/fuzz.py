@@ -20,11 +20,12 @@ from app.forest import _kernel, kernel_forest
 from app.forest.document import read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.forest.packing import NotCovered
+from app.wire import _codec
 from app.wire.exchange import Exchange
 from app.wire.plain import make_codec
 from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
 from tests.sanitizers import CODEC, KERNEL
-from tests.unit.wire.bodies import PLAIN, SIGNATURE
+from tests.unit.wire.bodies import PLAIN, SIGNATURE, UNKNOWN
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 _INTERESTING = np.array(
@@ -164,17 +165,25 @@ def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         exchanges = [_make_exchange(rng) for _ in range(rng.integers(1, 4))]
-        for body, *_ in exchanges:
-            rows = codec.read(body, int(rng.integers(1, 5)))
-            became["left" if rows is None else "read"] += 1
-        lines = codec.lines('"a": 1', exchanges)
-        became["not written" if lines is None else f"{len(exchanges)} written"] += 1
+        lines = codec.gather('"a": 1')
+        for exchange in exchanges:
+            read = codec.read(exchange.body, int(rng.integers(1, 5)), bool(rng.integers(2)), int(rng.integers(3)))
+            became["left" if read is None else "read with unknown" if read[1] else "read"] += 1
+            lines.add(*exchange)
+        try:
+            list(lines)
+        except ValueError:
+            became["not written"] += 1
+        else:
+            became[f"{len(exchanges)} written"] += 1
+        values = np.frombuffer(rng.bytes(4 * int(rng.integers(1, 9))), np.float32)
+        became["no text" if _codec.predictions(values, 0) is None else "text"] += 1
     return became
 
 
 def _make_exchange(rng: np.random.Generator) -> Exchange:
     """A body that is often damaged, and predictions that often are not as many as its instances."""
-    body = PLAIN[rng.integers(len(PLAIN))].encode()
+    body = (PLAIN + UNKNOWN)[rng.integers(len(PLAIN + UNKNOWN))].encode()
     for _ in range(rng.integers(0, 5) if rng.random() < 0.7 else 0):
         at, n_removed = int(rng.integers(len(body) + 1)), int(rng.integers(9))
         body = body[:at] + _PIECES[rng.integers(len(_PIECES))] + body[at + n_removed :]

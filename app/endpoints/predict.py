@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
@@ -14,6 +13,7 @@ from app.endpoints.body import PATIENCE_S, read_json_body
 from app.endpoints.line_batch import LineBatch
 from app.endpoints.patience import Patience
 from app.endpoints.request_context import RequestContext, request_context
+from app.forest.kernel_forest import FloatMatrix
 from app.metrics import Metrics
 from app.payload_log import PayloadLog
 from app.predictor import Predictor
@@ -26,13 +26,6 @@ PATH = "/predict"
 # So much takes about a millisecond to answer; more than that must not hold other requests up.
 _INLINE_BYTES = 32 * 1024
 _INLINE_OBJECTS = 64
-
-
-class _Answer(NamedTuple):
-    body: bytes
-    decoded: Decoded
-    inference_s: float
-    exchange: Exchange | None
 
 
 class PredictEndpoint:
@@ -64,15 +57,17 @@ class PredictEndpoint:
         context = request_context(scope)
         if self._is_small(body):
             answer = self._answer(body, predictor, context)
-            self._log(answer, predictor)
         else:
             answer = await asyncio.get_running_loop().run_in_executor(
-                self._batches, self._answer_in_thread, body, predictor, context
+                self._batches, self._answer, body, predictor, context
             )
-        self._count(answer)
-        headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"application/json")]
+        text, decoded, inference_s = answer
+        self._count(len(decoded.matrix), inference_s)
+        if decoded.warnings.n_found:
+            self._metrics.unknown_categories.inc(decoded.warnings.n_found)
+        headers = [(b"content-length", b"%d" % len(text)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": text})
 
     def answer_plain(self, body: bytes, context: RequestContext) -> bytes | None:
         """The answer to a small and plain body; None, with nothing done, for any other, or if no model serves."""
@@ -80,14 +75,16 @@ class PredictEndpoint:
         if predictor is None or not self._is_small(body) or len(body) > self._settings.max_body_bytes:
             return None
         started_ns = time.perf_counter_ns()
-        decoded = predictor.decoder.decode_plain(body, self._settings.max_instances)
-        if decoded is None:
+        matrix = predictor.decoder.read_plain(body, self._settings.max_instances)
+        if matrix is None:
             return None
-        answer = self._predict(decoded, predictor, context, started_ns)
-        if answer.exchange is not None:
-            self._lines.add(predictor, answer.exchange, len(decoded.matrix))
-        self._count(answer)
-        return answer.body
+        predictions, inference_s = _predict(matrix, predictor)
+        answer = predictor.answers.encode(context.request_id, predictions, ())
+        if self._payload_log.wants(context.request_id):
+            duration_ns = time.perf_counter_ns() - started_ns
+            self._lines.add(predictor, len(matrix), body, predictions, context, duration_ns)
+        self._count(len(matrix), inference_s)
+        return answer
 
     def close(self) -> None:
         """Hand over to the payload log what still waits, before that is closed; no batch begins any more."""
@@ -98,44 +95,32 @@ class PredictEndpoint:
     def _is_small(body: bytes) -> bool:
         return len(body) <= _INLINE_BYTES and body.count(b"{") <= _INLINE_OBJECTS
 
-    def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> _Answer:
+    def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> tuple[bytes, Decoded, float]:
+        """The answer, what was read of the body, and how long the forest took, in seconds; in whatever thread."""
         started_ns = time.perf_counter_ns()
         decoded = predictor.decoder.decode(
             body,
             max_instances=self._settings.max_instances,
             unknown_is_missing=predictor.unknown_is_missing(self._settings.unknown_category),
         )
-        return self._predict(decoded, predictor, context, started_ns)
-
-    def _answer_in_thread(self, body: bytes, predictor: Predictor, context: RequestContext) -> _Answer:
-        answer = self._answer(body, predictor, context)
-        self._log(answer, predictor)
-        return answer
-
-    def _predict(self, decoded: Decoded, predictor: Predictor, context: RequestContext, started_ns: int) -> _Answer:
-        decoded_ns = time.perf_counter_ns()
-        matrix = predictor.forest.predictions(decoded.matrix)
-        predicted_ns = time.perf_counter_ns()
-        predictions = encode_predictions(matrix)
-        answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings)
-        exchange = None
+        predictions, inference_s = _predict(decoded.matrix, predictor)
+        answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings.listed)
         if self._payload_log.wants(context.request_id):
             duration_ns = time.perf_counter_ns() - started_ns
-            exchange = Exchange(
-                decoded.body, predictions, context.request_id, context.trace_id, context.at_us, duration_ns
-            )
-        return _Answer(answer, decoded, (predicted_ns - decoded_ns) / 1e9, exchange)
+            exchange = Exchange(body, predictions, context.request_id, context.trace_id, context.at_us, duration_ns)
+            lines, n_bytes = predictor.decoder.make_lines(predictor.log_members, exchange, decoded)
+            self._payload_log.record(lines, len(decoded.matrix), n_bytes)
+        return answer, decoded, inference_s
 
-    def _log(self, answer: _Answer, predictor: Predictor) -> None:
-        """Write the lines of one request at once, in whatever thread."""
-        if answer.exchange is not None:
-            lines = predictor.decoder.encode_lines(predictor.log_members, answer.exchange, answer.decoded)
-            self._payload_log.record(lines, len(answer.decoded.matrix))
-
-    def _count(self, answer: _Answer) -> None:
-        n_rows = len(answer.decoded.matrix)
-        self._metrics.inference_duration.values[()].observe(answer.inference_s)
+    def _count(self, n_rows: int, inference_s: float) -> None:
+        self._metrics.inference_duration.values[()].observe(inference_s)
         self._metrics.rows.values[()] += n_rows
         self._metrics.rows_per_request.values[()].observe(n_rows)
-        if answer.decoded.unknown:
-            self._metrics.unknown_categories.inc(sum(map(len, answer.decoded.unknown.values())))
+
+
+def _predict(matrix: FloatMatrix, predictor: Predictor) -> tuple[str, float]:
+    """The predictions as text, and how long the forest took, in seconds."""
+    started_s = time.perf_counter()
+    predictions = predictor.forest.predictions(matrix)
+    inference_s = time.perf_counter() - started_s
+    return encode_predictions(predictions), inference_s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from app.errors import Fault, PredictionNotFinite
 from app.model_version import ModelVersion
+from app.wire.plain import encode_plain
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -30,9 +30,10 @@ def encode_predictions(predictions: npt.NDArray[np.float32]) -> str:
     PredictionNotFinite
         If one is NaN or infinite, which JSON has no word for.
     """
+    text = encode_plain(predictions)
+    if text is not None:
+        return text
     values = predictions.tolist()
-    if len(values) == 1 and isinstance(value := values[0], float) and math.isfinite(value):
-        return repr(value)
     try:
         return _encode(values)[1:-1]
     except ValueError:

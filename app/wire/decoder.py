@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from app.line_sink import Piece
 from app.signature import Signature
 from app.wire.exchange import Decoded, Exchange
+from app.wire.faults import MAX_LISTED_FAULTS
 from app.wire.instances import InstancesReader
 from app.wire.log_lines import encode_lines
 from app.wire.plain import make_codec
+
+if TYPE_CHECKING:
+    from app.wire._codec import Lines
 
 
 class InstancesDecoder:
@@ -42,44 +51,56 @@ class InstancesDecoder:
         InvalidRequest
             With every fault that it has, in the order of the instances.
         """
-        plain = self.decode_plain(body, max_instances)
-        if plain is not None:
-            return plain
-        read = self._reader.read(body, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
-        return Decoded(body, read.matrix, read.instances, read.unknown, tuple(read.warnings.listed))
+        read = (
+            None
+            if self._codec is None
+            else self._codec.read(body, max_instances, unknown_is_missing, MAX_LISTED_FAULTS)
+        )
+        if read is None:
+            return self._reader.read(body, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
+        rows, n_unknown, unknown = read
+        return Decoded(self._to_matrix(rows), None, {}, self._reader.warn(unknown, n_unknown))
 
-    def decode_plain(self, body: bytes, max_instances: int) -> Decoded | None:
-        """Read a body that is plain; None if it is not."""
-        rows = None if self._codec is None else self._codec.read(body, max_instances)
-        if rows is None:
-            return None
-        matrix = np.frombuffer(rows, np.float32).reshape(-1, self._n_features)
-        return Decoded(body, matrix, None, {}, ())
-
-    def encode_lines(self, common: str, exchange: Exchange, decoded: Decoded) -> bytes:
+    def read_plain(self, body: bytes, max_instances: int) -> npt.NDArray[np.float32] | None:
         """
-        Write the payload log's lines of a request that this decoder has read.
+        Read a body if it is plain and has no unknown category.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n_instances, n_features), or None
+        """
+        read = None if self._codec is None else self._codec.read(body, max_instances, False, 0)
+        return None if read is None else self._to_matrix(read[0])
+
+    def gather_lines(self, common: str) -> Lines:
+        """
+        Begin to gather plain requests whose lines of the payload log are made later.
 
         Parameters
         ----------
         common : str
             What all lines have, as members of a JSON object.
-        exchange : Exchange
-        decoded : Decoded
-            What was read of its body.
+        """
+        assert self._codec is not None
+        return self._codec.gather(common)
+
+    def make_lines(self, common: str, exchange: Exchange, decoded: Decoded) -> tuple[Iterable[Piece], int]:
+        """
+        Make the payload log's lines of a request that this decoder has read, one for each instance, in their order.
 
         Returns
         -------
-        bytes
-            A whole line for each instance, in their order.
+        iterable of Piece
+            Made now, or when they are asked for.
+        int
+            How many bytes are kept until then.
         """
-        if decoded.instances is not None:
-            return encode_lines(self._signature, common, exchange, decoded)
-        return self.encode_plain_lines(common, [exchange])
+        if decoded.instances is None:
+            lines = self.gather_lines(common)
+            lines.add(*exchange)
+            return lines, lines.n_bytes
+        text = encode_lines(self._signature, common, exchange, decoded)
+        return [(text, len(decoded.matrix))], len(text)
 
-    def encode_plain_lines(self, common: str, exchanges: list[Exchange]) -> bytes:
-        """Write the same of several requests, in their order, whose bodies were plain."""
-        assert self._codec is not None
-        lines = self._codec.lines(common, exchanges)
-        assert lines is not None
-        return lines
+    def _to_matrix(self, rows: bytes) -> npt.NDArray[np.float32]:
+        return np.frombuffer(rows, np.float32).reshape(-1, self._n_features)

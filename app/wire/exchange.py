@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import Fault
+from app.wire.faults import Faults
 
 
 class Decoded(NamedTuple):
@@ -16,21 +16,19 @@ class Decoded(NamedTuple):
 
     Attributes
     ----------
-    body : bytes
     matrix : numpy.ndarray of float32, shape (n_instances, n_features)
     instances : list of dict, or None
         As the caller sent them; None where the body is plain and they can be read again.
     unknown : dict of int to list of str
-        The features of each instance whose category is unknown and predicted as missing.
-    warnings : tuple of Fault
-        The same for the caller, the first `MAX_LISTED_FAULTS` of them.
+        The features of each instance whose category is unknown and predicted as missing; empty where the body is plain.
+    warnings : Faults
+        The same for the caller.
     """
 
-    body: bytes
     matrix: npt.NDArray[np.float32]
     instances: list[dict[str, Any]] | None
     unknown: dict[int, list[str]]
-    warnings: tuple[Fault, ...]
+    warnings: Faults
 
 
 class Exchange(NamedTuple):

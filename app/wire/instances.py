@@ -7,15 +7,15 @@ Every fault of every instance is found in one pass, so that a caller mends them 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from app.errors import Fault, FaultCode, TooManyInstances
 from app.signature import Signature
+from app.wire.exchange import Decoded
 from app.wire.faults import Faults, escape_pointer
 from app.wire.features import FeatureReader, UnknownCategory, WrongValue, build_readers, nearest_name, shorten
 from app.wire.json_text import parse_json
@@ -26,37 +26,16 @@ _MAX_HINTS = 10
 _MAX_NAMES_COMPARED = 2_000
 
 
-@dataclass(frozen=True)
-class InstancesRead:
-    """
-    Instances that are valid.
-
-    Attributes
-    ----------
-    instances : list of dict
-        As the caller sent them.
-    matrix : numpy.ndarray of float32, shape (n_instances, n_features)
-    unknown : dict of int to list of str
-        The features of each instance whose category is unknown and predicted as missing.
-    warnings : Faults
-        The same for the caller.
-    """
-
-    instances: list[dict[str, Any]]
-    matrix: npt.NDArray[np.float32]
-    unknown: dict[int, list[str]]
-    warnings: Faults
-
-
 class InstancesReader:
     """Reads bodies for one signature; built once a model version, safe to share."""
 
     def __init__(self, signature: Signature) -> None:
         self._n_features = signature.n_features
         self._readers: dict[str, FeatureReader] = build_readers(signature)
+        self._features = signature.features
         self._required = [feature.name for feature in signature.features if feature.required]
 
-    def read(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> InstancesRead:
+    def read(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> Decoded:
         """Read a body; parameters and errors are those of `app.wire.decoder.InstancesDecoder.decode`."""
         document, faults = parse_json(body)
         instances = _find_instances(document, max_instances, faults)
@@ -73,7 +52,29 @@ class InstancesReader:
             if unknown_values:
                 unknown[index] = [name for name, _ in unknown_values]
         faults.refuse()
-        return InstancesRead(instances, np.array(rows, dtype=np.float32), unknown, warnings)
+        return Decoded(np.array(rows, dtype=np.float32), instances, unknown, warnings)
+
+    def warn(self, unknown: Iterable[tuple[int, int, str]], n_found: int) -> Faults:
+        """
+        What a caller is told of unknown categories that the compiled codec has found.
+
+        Parameters
+        ----------
+        unknown : iterable of (int, int, str)
+            Instance, column and text of each, as many as are listed.
+        n_found : int
+            All of them.
+        """
+        warnings = Faults()
+        for index, column, text in unknown:
+            feature = self._features[column]
+            value = text if isinstance(next(iter(feature.codes)), str) else int(text)
+            try:
+                self._readers[feature.name].read(value)
+            except UnknownCategory as error:
+                warnings.add_lazily(index, feature.name, error.code, error.describe)
+        warnings.n_found = n_found
+        return warnings
 
     def _read_instance(
         self, index: int, instance: Any, faults: Faults

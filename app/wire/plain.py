@@ -1,13 +1,16 @@
 """
-The compiled codec for one signature: bodies that are plainly right, in one pass over their bytes.
+The compiled codec: bodies that are plainly right, in one pass over their bytes, and predictions of ordinary sizes.
 
 What it takes is valid, with the same numbers as `app.wire.instances` makes of it; whatever it does not take is left to
-that.
+that, as is what it does not write to `app.wire.answer`.
 """
 
 from __future__ import annotations
 
 import json
+
+import numpy as np
+import numpy.typing as npt
 
 from app.signature import Feature, FeatureType, Signature
 
@@ -42,6 +45,20 @@ def make_codec(signature: Signature) -> _codec.Codec | None:
     if not all(_is_plain(feature.name) for feature in signature.features):
         return None
     return _codec.Codec(tuple(map(_describe, signature.features)))
+
+
+def encode_plain(predictions: npt.NDArray[np.float32]) -> str | None:
+    """
+    Write predictions as `app.wire.answer.encode_predictions` does.
+
+    Returns
+    -------
+    str or None
+        None if the codec is not built, or one is not finite or of a size that probabilities do not have.
+    """
+    if _codec is None:
+        return None
+    return _codec.predictions(predictions, predictions.shape[1] if predictions.ndim > 1 else 0)
 
 
 def _is_plain(text: str) -> bool:

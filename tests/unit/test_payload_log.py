@@ -34,7 +34,8 @@ class Log:
 
     def record(self, name: str, n_lines: int = 1, n_bytes: int = 0) -> None:
         """Hand over what a request has."""
-        self.log.record(lines_of(name, n_lines, n_bytes), n_lines)
+        lines = lines_of(name, n_lines, n_bytes)
+        self.log.record([(lines, n_lines)], n_lines, len(lines))
 
 
 def names(sink: io.BytesIO) -> list[str]:

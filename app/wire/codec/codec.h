@@ -1,11 +1,11 @@
 /*
- * Bodies of POST /predict that are plainly right, in one pass from bytes to numbers, and from the same bytes to lines of
- * the payload log.
+ * Bodies of POST /predict that are plainly right, in one pass from bytes to numbers; predictions to text; and both to
+ * lines of the payload log.
  *
- * "Plainly right" is what callers nearly always send. Whatever is not so, from an escape in a name to an unknown category,
- * is left to the decoder in Python, which accepts all that is valid and tells all that is not: a body that is taken here
- * is one that is valid there, with the same numbers to the last bit. The names and categories that are accepted are
- * known ones, byte for byte, so that nothing here needs to know UTF-8.
+ * "Plainly right" is what callers nearly always send. Whatever is not so, such as an escape in a name, is left to the
+ * decoder in Python, which accepts all that is valid and tells all that is not: a body that is taken here is one that is
+ * valid there, with the same numbers to the last bit. The names and categories that are accepted are known ones, byte for
+ * byte, or printable ASCII, so that nothing here needs to know UTF-8.
  */
 #ifndef TREESERVE_CODEC_H
 #define TREESERVE_CODEC_H
@@ -47,22 +47,25 @@ typedef struct {
 typedef struct {
     Feature *features;
     size_t n_features, n_required;
+    size_t n_key_bytes; /* of all features together */
     Table columns; /* of each feature's name */
 } Codec;
 
 /* One member of an instance that is not null. */
 typedef struct {
     uint32_t column;
-    float value;
-    Text token; /* as the caller wrote it; a name without its quotes */
+    float value; /* NaN for an unknown category */
+    Text token;  /* as the caller wrote it; a name without its quotes */
 } Cell;
 
 /* Where a reading of a body stands. */
 typedef struct {
     const Codec *codec;
     const char *at, *end;
+    int unknown_is_missing; /* else a body with an unknown category is not plain */
     int has_parameters;
     uint32_t instance;  /* the one that is read, from 1 */
+    const char *start;  /* of its text, which ends at `at` */
     uint32_t *seen;     /* of each feature, the last instance that named it */
     uint32_t *order;    /* features in the order in which the instance before named them */
     Cell *cells;        /* of the instance that was read */
@@ -71,7 +74,8 @@ typedef struct {
 
 typedef enum { INSTANCE, END, NOT_PLAIN } Step;
 
-int reading_begin(Reading *, const Codec *, const char *body, size_t length); /* 0; -1 without memory; 1 not plain */
+/* 0; -1 without memory; 1 if the body is not plain. */
+int reading_begin(Reading *, const Codec *, Text body, int unknown_is_missing);
 Step reading_next(Reading *); /* the next instance, or whether the body ended as it should */
 void reading_end(Reading *);
 
@@ -80,6 +84,11 @@ int number_begin(void); /* once; 0, or -1 without memory */
 /* A JSON number to what Python's float() makes of it; NULL if it is none or not plain, else where it ends. */
 const char *read_number(const char *at, const char *end, double *value, int *is_whole);
 
+#define MAX_FLOAT 32 /* characters; more than a float32 takes */
+
+/* A float32 as Python's repr() writes it as a double; how many characters, 0 if it is not plain. */
+size_t write_float(float, char out[MAX_FLOAT]);
+
 /* Bytes that grow. */
 typedef struct {
     char *start;
@@ -87,7 +96,14 @@ typedef struct {
     int failed; /* there was no memory; nothing is appended any more */
 } Buffer;
 
+char *buffer_reserve(Buffer *, size_t length); /* where so many bytes have room; NULL without memory */
 void buffer_add(Buffer *, const void *bytes, size_t length);
+
+/*
+ * Predictions as JSON numbers with commas between, or as arrays of `n_columns` if that is not 0.
+ * 0; -1 without memory; 1 if one is not plain.
+ */
+int write_predictions(const float *values, size_t n_values, size_t n_columns, Buffer *text);
 
 /* One request and its answer. */
 typedef struct {
@@ -96,10 +112,24 @@ typedef struct {
     int64_t at_us, duration_ns;
 } Exchange;
 
+/* Where the writing of lines stands. */
+typedef struct {
+    const Codec *codec;
+    Text common; /* members that all lines have */
+    const Exchange *exchanges;
+    size_t n_exchanges, n_done;
+    int is_reading; /* the exchange after those that are done */
+    Reading reading;
+    Text predictions; /* those of its instances that are still to come */
+    Buffer head, lines;
+    size_t n_lines; /* in `lines` */
+} Writing;
+
 /*
- * Appends a line for each instance; `common` are the members that all lines have.
- * 0; -1 without memory; 1 if the body is not plain or has not as many instances as there are predictions.
+ * Writes lines anew into `lines`, one for each instance, until they have so many bytes or all are written.
+ * 0; -1 without memory; 1 if a body is not plain or has not as many instances as there are predictions.
  */
-int write_lines(const Codec *, Text common, const Exchange *, Buffer *lines);
+int writing_next(Writing *, size_t n_bytes);
+void writing_end(Writing *);
 
 #endif

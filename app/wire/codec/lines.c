@@ -1,38 +1,30 @@
 /* Writes the lines of the payload log that a body and its predictions make. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec.h"
 
-void buffer_add(Buffer *buffer, const void *bytes, size_t length) {
-    if (buffer->failed)
-        return;
-    if (buffer->room - buffer->length < length) {
-        size_t room = 2 * buffer->room + length + 256;
-        char *start = realloc(buffer->start, room);
-        if (!start) {
-            buffer->failed = 1;
-            return;
-        }
-        buffer->start = start;
-        buffer->room = room;
-    }
-    memcpy(buffer->start + buffer->length, bytes, length);
-    buffer->length += length;
-}
-
 #define ADD(buffer, literal) buffer_add(buffer, literal, sizeof(literal) - 1)
 
 static void add_text(Buffer *buffer, Text text) { buffer_add(buffer, text.start, text.length); }
 
+#define MAX_DIGITS 20
+
 /* A number with at least so many digits. */
-static void add_count(Buffer *buffer, uint64_t count, size_t n_digits) {
-    char digits[20];
-    size_t at = sizeof digits;
+static char *put_count(char *at, uint64_t count, size_t n_digits) {
+    char digits[MAX_DIGITS];
+    size_t first = sizeof digits;
     do
-        digits[--at] = (char)('0' + count % 10);
-    while ((count /= 10) || sizeof digits - at < n_digits);
-    buffer_add(buffer, digits + at, sizeof digits - at);
+        digits[--first] = (char)('0' + count % 10);
+    while ((count /= 10) || sizeof digits - first < n_digits);
+    memcpy(at, digits + first, sizeof digits - first);
+    return at + sizeof digits - first;
+}
+
+static void add_count(Buffer *buffer, uint64_t count, size_t n_digits) {
+    char digits[MAX_DIGITS];
+    buffer_add(buffer, digits, (size_t)(put_count(digits, count, n_digits) - digits));
 }
 
 /* Printable ASCII between quotes. */
@@ -76,32 +68,6 @@ static void add_timestamp(Buffer *buffer, int64_t micros) {
     ADD(buffer, "Z\"");
 }
 
-static int is_category(const Feature *feature) { return feature->kind == NAME || feature->kind == CODE; }
-
-/* The cells that are categories, or those that are not, as members of an object. */
-static void add_cells(const Reading *reading, int categories, Buffer *lines) {
-    int is_first = 1;
-    for (size_t i = 0; i < reading->n_cells; i++) {
-        const Cell *cell = &reading->cells[i];
-        const Feature *feature = &reading->codec->features[cell->column];
-        if (is_category(feature) != categories)
-            continue;
-        if (!is_first)
-            ADD(lines, ", ");
-        is_first = 0;
-        add_text(lines, feature->key);
-        if (categories) {
-            ADD(lines, "\"");
-            add_text(lines, cell->token);
-            ADD(lines, "\"");
-        } else if (feature->kind == BOOLEAN) { /* true would not fit where other features are numbers */
-            buffer_add(lines, cell->value ? "1" : "0", 1);
-        } else {
-            add_text(lines, cell->token);
-        }
-    }
-}
-
 /* The next of the numbers or arrays that commas divide. */
 static int next_prediction(Text *rest, Text *prediction) {
     size_t depth = 0, at = 0;
@@ -115,17 +81,73 @@ static int next_prediction(Text *rest, Text *prediction) {
     return 1;
 }
 
+/* A line is written where there is room for the longest that it can be, without asking again for each piece. */
+static inline char *put(char *at, const char *bytes, size_t length) {
+    memcpy(at, bytes, length);
+    return at + length;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static inline int is_category(const Feature *feature) { return feature->kind == NAME || feature->kind == CODE; }
+
+/* The cells that are categories, or those that are not, as members of an object. */
+static inline char *put_cells(const Reading *reading, int categories, char *at) {
+    const char *start = at;
+    for (size_t i = 0; i < reading->n_cells; i++) {
+        const Cell *cell = &reading->cells[i];
+        const Feature *feature = &reading->codec->features[cell->column];
+        if (is_category(feature) != categories)
+            continue;
+        if (at != start)
+            at = PUT(at, ", ");
+        at = put(at, feature->key.start, feature->key.length);
+        if (categories)
+            *at++ = '"';
+        if (feature->kind == BOOLEAN) /* true would not fit where other features are numbers */
+            *at++ = cell->value ? '1' : '0';
+        else
+            at = put(at, cell->token.start, cell->token.length);
+        if (categories)
+            *at++ = '"';
+    }
+    return at;
+}
+
+/* The names of the features whose category is unknown, if there are any, as a member with a comma before it. */
+static inline char *put_unknown(const Reading *reading, char *at) {
+    int is_first = 1;
+    for (size_t i = 0; i < reading->n_cells; i++)
+        if (isnan(reading->cells[i].value)) {
+            Text key = reading->codec->features[reading->cells[i].column].key;
+            at = is_first ? PUT(at, ", \"treeserve.features.unknown\": [") : PUT(at, ", ");
+            at = put(at, key.start, key.length - 2); /* without the colon and the space */
+            is_first = 0;
+        }
+    return is_first ? at : PUT(at, "]");
+}
+
+#define FIXED_BYTES 256 /* more than all that a line has beside its head, its cells and its prediction */
+#define CELL_BYTES 6    /* two commas with their spaces, and quotes */
+
 static void add_line(const Reading *reading, Text head, Text prediction, Buffer *lines) {
-    add_text(lines, head);
-    ADD(lines, ", \"treeserve.request.instance\": ");
-    add_count(lines, reading->instance - 1, 1);
-    ADD(lines, ", \"treeserve.features.number\": {");
-    add_cells(reading, 0, lines);
-    ADD(lines, "}, \"treeserve.features.category\": {");
-    add_cells(reading, 1, lines);
-    ADD(lines, "}, \"treeserve.prediction\": ");
-    add_text(lines, prediction);
-    ADD(lines, "}\n");
+    size_t instance = (size_t)(reading->at - reading->start);
+    char *at = buffer_reserve(lines, head.length + FIXED_BYTES + 2 * reading->codec->n_key_bytes +
+                                         CELL_BYTES * reading->n_cells + instance + prediction.length);
+    if (!at)
+        return;
+    at = put(at, head.start, head.length);
+    at = PUT(at, ", \"treeserve.request.instance\": ");
+    at = put_count(at, reading->instance - 1, 1);
+    at = PUT(at, ", \"treeserve.features.number\": {");
+    at = put_cells(reading, 0, at);
+    at = PUT(at, "}, \"treeserve.features.category\": {");
+    at = put_cells(reading, 1, at);
+    at = PUT(at, "}, \"treeserve.prediction\": ");
+    at = put(at, prediction.start, prediction.length);
+    at = put_unknown(reading, at);
+    at = PUT(at, "}\n");
+    lines->length = (size_t)(at - lines->start);
 }
 
 /* How each line of an exchange begins. */
@@ -144,21 +166,47 @@ static void write_head(Text common, const Exchange *exchange, Buffer *head) {
     add_text(head, common);
 }
 
-int write_lines(const Codec *codec, Text common, const Exchange *exchange, Buffer *lines) {
-    Reading reading;
-    Text rest = exchange->predictions, prediction;
-    Buffer head = {0};
-    Step step = NOT_PLAIN;
-    int failed = reading_begin(&reading, codec, exchange->body.start, exchange->body.length);
+/* The reading of the next exchange's body; as `writing_next`. */
+static int begin_exchange(Writing *writing) {
+    const Exchange *exchange = &writing->exchanges[writing->n_done];
+    int failed = reading_begin(&writing->reading, writing->codec, exchange->body, 1);
     if (failed)
         return failed;
-    write_head(common, exchange, &head);
-    while ((step = reading_next(&reading)) == INSTANCE && next_prediction(&rest, &prediction))
-        add_line(&reading, (Text){head.start, head.length}, prediction, lines);
-    failed = lines->failed || head.failed;
-    reading_end(&reading);
-    free(head.start);
-    if (failed)
-        return -1;
-    return step == END && !rest.length ? 0 : 1;
+    writing->is_reading = 1;
+    writing->predictions = exchange->predictions;
+    writing->head.length = 0;
+    write_head(writing->common, exchange, &writing->head);
+    return writing->head.failed ? -1 : 0;
+}
+
+/* One line, or the end of an exchange; as `writing_next`. */
+static int write_some(Writing *writing) {
+    Text prediction = {0};
+    Step step = reading_next(&writing->reading);
+    if (step == NOT_PLAIN || (step == INSTANCE) != next_prediction(&writing->predictions, &prediction))
+        return 1;
+    if (step == END) {
+        reading_end(&writing->reading);
+        writing->is_reading = 0;
+        writing->n_done++;
+        return 0;
+    }
+    writing->n_lines++;
+    add_line(&writing->reading, (Text){writing->head.start, writing->head.length}, prediction, &writing->lines);
+    return writing->lines.failed ? -1 : 0;
+}
+
+int writing_next(Writing *writing, size_t n_bytes) {
+    int failed = 0;
+    writing->lines.length = writing->n_lines = 0;
+    while (!failed && writing->lines.length < n_bytes && writing->n_done < writing->n_exchanges)
+        failed = writing->is_reading ? write_some(writing) : begin_exchange(writing);
+    return failed;
+}
+
+void writing_end(Writing *writing) {
+    if (writing->is_reading)
+        reading_end(&writing->reading);
+    free(writing->head.start);
+    free(writing->lines.start);
 }

@@ -69,9 +69,12 @@ static Step take_end(Reading *reading) {
     return reading->at == reading->end ? END : NOT_PLAIN;
 }
 
-int reading_begin(Reading *reading, const Codec *codec, const char *body, size_t length) {
+int reading_begin(Reading *reading, const Codec *codec, Text body, int unknown_is_missing) {
     Text name;
-    *reading = (Reading){.codec = codec, .at = body, .end = body + length};
+    *reading = (Reading){.codec = codec,
+                         .at = body.start,
+                         .end = body.start + body.length,
+                         .unknown_is_missing = unknown_is_missing};
     if (!take(reading, '{') || !take_string(reading, &name))
         return 1;
     if (is(name, "parameters") && !(take_parameters(reading) && take(reading, ',') && take_string(reading, &name)))
@@ -114,17 +117,29 @@ static inline int take_column(Reading *reading, size_t nth, uint32_t *column) {
     return 1;
 }
 
+static int is_printable(Text text) {
+    for (size_t i = 0; i < text.length; i++)
+        if (text.start[i] < ' ' || text.start[i] > '~')
+            return 0;
+    return 1;
+}
+
+/* The code of the category that the cell's token names. */
+static inline int take_category(const Reading *reading, const Feature *feature, Cell *cell) {
+    const float *code = table_find(&feature->categories, cell->token);
+    if (!code && !(reading->unknown_is_missing && is_printable(cell->token)))
+        return 0;
+    cell->value = code ? *code : NAN;
+    return 1;
+}
+
 static inline int take_value(Reading *reading, const Feature *feature, Cell *cell) {
     double number;
     int is_whole;
-    const float *code;
     cell->token.start = reading->at;
     switch (feature->kind) {
     case NAME:
-        if (!take_string(reading, &cell->token) || !(code = table_find(&feature->categories, cell->token)))
-            return 0;
-        cell->value = *code;
-        return 1;
+        return take_string(reading, &cell->token) && take_category(reading, feature, cell);
     case BOOLEAN:
         cell->value = reading->at < reading->end && *reading->at == 't';
         if (!(cell->value ? take_word(reading, "true", 4) : take_word(reading, "false", 5)))
@@ -142,11 +157,8 @@ static inline int take_value(Reading *reading, const Feature *feature, Cell *cel
         cell->value = (float)number;
     }
     cell->token.length = (size_t)(reading->at - cell->token.start);
-    if (feature->kind == CODE) {
-        if (!(code = table_find(&feature->categories, cell->token)))
-            return 0;
-        cell->value = *code;
-    }
+    if (feature->kind == CODE) /* only as a known one is written: 10.0, 1e1 and -0 are codes to the other decoder */
+        return is_whole && (number != 0 || *cell->token.start == '0') && take_category(reading, feature, cell);
     return 1;
 }
 
@@ -154,6 +166,7 @@ static int take_instance(Reading *reading) {
     const Codec *codec = reading->codec;
     size_t n_required = 0;
     reading->instance++;
+    reading->start = reading->at;
     reading->n_cells = 0;
     if (!take(reading, '{'))
         return 0;

@@ -28,7 +28,7 @@ def test_bodies_are_plain_lines() -> None:
     decoder = InstancesDecoder(SIGNATURE)
     bodies = list(draw_bodies(served(SIGNATURE), 100, 3))
     assert all(b"\n" not in body for body in bodies)
-    assert all(decoder.decode_plain(body, 3) is not None for body in bodies)
+    assert all(decoder.read_plain(body, 3) is not None for body in bodies)
     assert any("Zürich".encode() in body for body in bodies)
 
 

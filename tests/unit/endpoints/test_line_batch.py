@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.endpoints.line_batch import LineBatch
+from app.endpoints.request_context import RequestContext
+from app.line_sink import Piece
 from app.metrics import Metrics
 from app.payload_log import PayloadLog
 from app.predictor import Predictor
-from app.wire.exchange import Exchange
 
 
 class Log:
@@ -34,7 +36,8 @@ class Log:
     def add(self, request_id: str, predictor: Predictor | None = None) -> None:
         """A request of two instances."""
         body = json.dumps({"instances": [self.instance] * 2}).encode()
-        self.batch.add(predictor or self.predictor, Exchange(body, "0.5,0.25", request_id, None, 0, 0), 2)
+        context = RequestContext({b"x-request-id": request_id.encode()})
+        self.batch.add(predictor or self.predictor, 2, body, "0.5,0.25", context, 0)
 
     def close(self) -> list[dict[str, Any]]:
         """All lines."""
@@ -42,7 +45,7 @@ class Log:
         return [json.loads(line) for line in self.sink.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize("n_requests", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("n_requests", [1, 31, 32, 33, 200])
 def test_all_is_handed_over_in_order(predictor: Predictor, n_requests: int) -> None:
     """Whole batches by themselves, the rest when it is asked for."""
 
@@ -88,10 +91,14 @@ def test_each_line_names_the_model_version_that_answered(predictor: Predictor) -
 def test_lines_for_which_there_is_no_memory_are_counted(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """And requests go on."""
 
-    def fail(*_: object) -> bytes:
-        raise MemoryError
+    class NoMemory:
+        def add(self, *_: object) -> None:
+            pass
 
-    monkeypatch.setattr(type(predictor.decoder), "encode_plain_lines", fail)
+        def __iter__(self) -> Iterator[Piece]:
+            raise MemoryError
+
+    monkeypatch.setattr(type(predictor.decoder), "gather_lines", lambda *_: NoMemory())
 
     async def ask() -> Log:
         log = Log(predictor)

@@ -1,4 +1,4 @@
-"""A signature with every kind of feature, and bodies for it: plain ones, and all sorts that are not."""
+"""A signature with every kind of feature, and bodies for it: plain ones, with unknown categories, and all others."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ PLAIN = [
     '{"instances": [{"carrier": "AA", "hour": 1, "a~b": 2147483647}]}',
     '{"instances": [{"carrier": "AA", "hour": 1, "a~b": -2147483648}]}',
 ]
+UNKNOWN = [
+    '{"instances": [{"carrier": "UA", "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "class": 30}]}',
+    '{"instances": [{"class": -7, "carrier": " ~", "hour": 1}, {"carrier": "", "hour": 1}, {"carrier":"Z","hour":2}]}',
+]
 NOT_PLAIN = [
     "", "{}", "[]", "null", '{"instances": []}', '{"instances": {}}', '{"instances": [1]}', '{"instances": [{}]}',
     '{"instances": [{"carrier": "AA"}]}', '{"instances": [{"carrier": "AA", "hour": 1}]', "\ufeff" + PLAIN[0],
@@ -41,7 +46,7 @@ NOT_PLAIN = [
     '{"instances": [{"carrier": "AA", "hour": 1}], "more": null}', '{"Instances": [{"carrier": "AA", "hour": 1}]}',
     '{"instances": [{"carrier": "AA", "hour": 1, "hour": 1}]}', '{"instances": [{"carrier": "AA", "hour": 1, "x": 1}]}',
     '{"instances": [{"carrier": "AA", "hour": 1, "": 1, "": 2}]}',
-    '{"instances": [{"carrier": "UA", "hour": 1}]}', '{"instances": [{"carrier": 1, "hour": 1}]}',
+    '{"instances": [{"carrier": 1, "hour": 1}]}',
     '{"instances": [{"carrier": "AA", "hour": "1"}]}', '{"instances": [{"carrier": "AA", "hour": true}]}',
     '{"instances": [{"carrier": "AA", "hour": 1.5}]}', '{"instances": [{"carrier": "AA", "hour": 1e400}]}',
     '{"instances": [{"carrier": "AA", "hour": 1, "a/b": 1e39}]}', '{"instances": [{"carrier": "AA", "hour": NaN}]}',
@@ -53,6 +58,8 @@ NOT_PLAIN = [
     '{"instances": [{"carrier": "AA", "hour": 1e}]}', '{"instances": [{"carrier": "AA", "hour": -}]}',
     '{"instances": [{"carrier": "AA", "hour": 9223372036854775808}]}', "{'instances': [{'carrier': 'AA', 'hour': 1}]}",
     '{"instances": [{"carrier": "AA", "hour": 1, "Größe": 1}]}', '{"instances": [{"carrier": "AA", "hour": tru}]}',
-    '{"instances": [{"carrier": "AA", "hour": 1, "class": 30}]}', '{"instances": [{"carrier": "AA", "hour": nul}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "class": 10.0}]}', '{"instances": [{"carrier": "\u0001", "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": 1, "class": -0}]}', '{"instances": [{"carrier": "Köln", "hour": 1}]}',
+    '{"instances": [{"carrier": "AA", "hour": nul}]}',
     '{"instances": [{"carrier": "AA", "hour": 1, "class": "10"}]}', '{"instances": [{"carrier": "AA" "hour": 1}]}',
 ]  # fmt: skip

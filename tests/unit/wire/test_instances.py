@@ -14,7 +14,7 @@ from app.signature import Feature, FeatureType, Signature
 from app.wire._codec import Codec
 from app.wire.exchange import Decoded, Exchange
 from app.wire.faults import MAX_LISTED_FAULTS
-from app.wire.instances import InstancesRead, InstancesReader
+from app.wire.instances import InstancesReader
 from app.wire.log_lines import encode_lines
 from app.wire.plain import make_codec
 from tests.unit.wire.bodies import SIGNATURE
@@ -25,30 +25,35 @@ CODEC = make_codec(SIGNATURE)
 LISTED = tuple[str, FaultCode]
 
 
-def assert_plain_agrees(body: bytes, max_instances: int = 100, codec: Codec | None = CODEC) -> bool:
+def assert_plain_agrees(
+    body: bytes, max_instances: int = 100, codec: Codec | None = CODEC, *, unknown_is_missing: bool = False
+) -> bool:
     """What the compiled codec takes is valid here too, with the same bits; returns whether it takes it."""
     assert codec is not None
-    rows = codec.read(body, max_instances)
-    if rows is None:
+    taken = codec.read(body, max_instances, unknown_is_missing, MAX_LISTED_FAULTS)
+    if taken is None:
         return False
     try:
-        read = READER.read(body, max_instances=max_instances, unknown_is_missing=False)
+        read = READER.read(body, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
     except InvalidRequest as error:
         raise AssertionError(f"taken, and not valid: {body!r}") from error
+    rows, n_unknown, unknown = taken
     assert rows == read.matrix.tobytes(), body
-    told = ",".join("[0.5]" for _ in read.instances)
-    lines = codec.lines('"a": 1', [(body, told, "r", None, 0, 0)])
-    assert lines is not None
-    decoded = Decoded(body, read.matrix, read.instances, {}, ())
-    expected = encode_lines(SIGNATURE, '"a": 1', Exchange(body, told, "r", None, 0, 0), decoded)
-    assert [json.loads(line) for line in lines.splitlines()] == [json.loads(line) for line in expected.splitlines()]
+    warnings = READER.warn(unknown, n_unknown)
+    assert (warnings.n_found, warnings.listed) == (read.warnings.n_found, read.warnings.listed), body
+    exchange = Exchange(body, ",".join(["[0.5]"] * len(read.matrix)), "r", None, 0, 0)
+    lines = codec.gather('"a": 1')
+    lines.add(*exchange)
+    written = [json.loads(line) for piece, _ in lines for line in piece.splitlines()]
+    expected = encode_lines(SIGNATURE, '"a": 1', exchange, read)
+    assert written == [json.loads(line) for line in expected.splitlines()]
     return True
 
 
-def decode(body: Any, *, max_instances: int = 100, unknown_is_missing: bool = False) -> InstancesRead:
+def decode(body: Any, *, max_instances: int = 100, unknown_is_missing: bool = False) -> Decoded:
     """Decode a body, given as bytes or as what JSON is made from."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    assert_plain_agrees(raw, max_instances)
+    assert_plain_agrees(raw, max_instances, unknown_is_missing=unknown_is_missing)
     return READER.read(raw, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
 
 

@@ -41,7 +41,8 @@ def written(
     decoded = DECODER.decode(body, max_instances=100, unknown_is_missing=True)
     told = json.dumps(predictions)[1:-1]
     exchange = Exchange(body, told, request_id, trace_id, 1_700_000_000_250_000, 1_500_000)
-    return [json.loads(line) for line in DECODER.encode_lines('"who": "me"', exchange, decoded).splitlines()]
+    lines, _ = DECODER.make_lines('"who": "me"', exchange, decoded)
+    return [json.loads(line) for piece, n_lines in lines for line in piece.splitlines() if n_lines]
 
 
 @pytest.mark.parametrize("is_plain", [True, False])
@@ -98,10 +99,13 @@ def test_both_ways_of_writing_are_one(at_us: int, duration_ns: int, request_id: 
     body = '{"instances": [{"carrier": "Zürich", "hour": 3, "class": 20, "a/b": 0.5, "Größe": false, "": null}]}'
     decoded = decoder.decode(body.encode(), max_instances=1, unknown_is_missing=False)
     assert decoded.instances is None
-    exchange = Exchange(decoded.body, "[0.5,0.25]", request_id, "c" * 32, at_us, duration_ns)
-    lines = decoder.encode_lines('"a": 1', exchange, decoded)
+    exchange = Exchange(body.encode(), "[0.5,0.25]", request_id, "c" * 32, at_us, duration_ns)
+    lines = decoder.gather_lines('"a": 1')
+    lines.add(*exchange)
+    ((line, n_lines),) = lines
     as_dicts = decoded._replace(instances=json.loads(body)["instances"])
-    assert json.loads(lines) == json.loads(encode_lines(ANY_KIND, '"a": 1', exchange, as_dicts))
+    assert n_lines == 1
+    assert json.loads(line) == json.loads(encode_lines(ANY_KIND, '"a": 1', exchange, as_dicts))
 
 
 def test_what_all_lines_have_says_who_answers() -> None:

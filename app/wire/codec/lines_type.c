@@ -1,0 +1,158 @@
+/*
+ * `codec.gather(common)` makes `Lines`. They gather requests and their answers, which costs each of them next to nothing,
+ * and make the lines when they are asked for them: piece by piece, in whatever thread, without the GIL.
+ */
+#include "types.h"
+
+#include <structmember.h>
+
+#define PIECE_BYTES (256 * 1024) /* much less than the caches hold, and large enough to be worth a call */
+#define N_KEPT 4                 /* objects an exchange points into */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *codec, *common;
+    Exchange *exchanges;
+    PyObject **kept; /* N_KEPT for each exchange */
+    size_t n_exchanges, room;
+    Py_ssize_t n_bytes;
+    int is_begun, is_busy;
+    Writing writing;
+} LinesObject;
+
+/* ASCII; None is empty. */
+static int take_string(PyObject *string, Text *text) {
+    *text = (Text){"", 0};
+    if (string == Py_None)
+        return 0;
+    if (!PyUnicode_Check(string) || !PyUnicode_IS_ASCII(string)) {
+        PyErr_SetString(PyExc_ValueError, "a string must be ASCII");
+        return -1;
+    }
+    *text = (Text){(const char *)PyUnicode_1BYTE_DATA(string), (size_t)PyUnicode_GET_LENGTH(string)};
+    return 0;
+}
+
+static int take_micros(PyObject *number, int64_t *taken) {
+    *taken = PyLong_AsLongLong(number);
+    if (*taken < 0 && !PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "a time must not be negative");
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int Lines_init(LinesObject *self, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"codec", "common", NULL};
+    PyObject *codec, *common;
+    if (self->codec) {
+        PyErr_SetString(PyExc_ValueError, "they are made once");
+        return -1;
+    }
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!U", names, &CodecType, &codec, &common) ||
+        take_string(common, &self->writing.common) < 0)
+        return -1;
+    if (!((CodecObject *)codec)->kept) {
+        PyErr_SetString(PyExc_ValueError, "the codec was not made");
+        return -1;
+    }
+    self->writing.codec = &((CodecObject *)codec)->codec;
+    self->codec = Py_NewRef(codec);
+    self->common = Py_NewRef(common);
+    return 0;
+}
+
+static void Lines_dealloc(LinesObject *self) {
+    writing_end(&self->writing);
+    for (size_t i = 0; i < N_KEPT * self->n_exchanges; i++)
+        Py_DECREF(self->kept[i]);
+    PyMem_Free(self->kept);
+    PyMem_Free(self->exchanges);
+    Py_XDECREF(self->codec);
+    Py_XDECREF(self->common);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static int make_room(LinesObject *self) {
+    if (self->n_exchanges < self->room)
+        return 0;
+    size_t room = 2 * self->room + 1;
+    Exchange *exchanges = PyMem_Realloc(self->exchanges, room * sizeof(Exchange));
+    if (exchanges)
+        self->exchanges = exchanges;
+    PyObject **kept = PyMem_Realloc(self->kept, room * N_KEPT * sizeof(PyObject *));
+    if (kept)
+        self->kept = kept;
+    if (!exchanges || !kept) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->room = room;
+    return 0;
+}
+
+static PyObject *Lines_add(LinesObject *self, PyObject *const *args, Py_ssize_t n_args) {
+    Exchange exchange;
+    if (n_args != 6 || !self->codec || self->is_begun) {
+        PyErr_SetString(PyExc_ValueError, "add() takes six arguments, before the first line was asked for");
+        return NULL;
+    }
+    if (take_text(args[0], &exchange.body) < 0 || take_string(args[1], &exchange.predictions) < 0 ||
+        take_string(args[2], &exchange.request_id) < 0 || take_string(args[3], &exchange.trace_id) < 0 ||
+        take_micros(args[4], &exchange.at_us) < 0 || take_micros(args[5], &exchange.duration_ns) < 0 ||
+        make_room(self) < 0)
+        return NULL;
+    for (int i = 0; i < N_KEPT; i++)
+        self->kept[N_KEPT * self->n_exchanges + (size_t)i] = Py_NewRef(args[i]);
+    self->exchanges[self->n_exchanges++] = exchange;
+    self->n_bytes += (Py_ssize_t)(exchange.body.length + exchange.predictions.length);
+    Py_RETURN_NONE;
+}
+
+static PyObject *Lines_next(LinesObject *self) {
+    if (!self->codec || self->is_busy) {
+        PyErr_SetString(PyExc_ValueError, "they are being made in another thread, or never were");
+        return NULL;
+    }
+    self->is_begun = self->is_busy = 1;
+    self->writing.exchanges = self->exchanges;
+    self->writing.n_exchanges = self->n_exchanges;
+    int failed;
+    Py_BEGIN_ALLOW_THREADS;
+    failed = writing_next(&self->writing, PIECE_BYTES);
+    Py_END_ALLOW_THREADS;
+    self->is_busy = 0;
+    if (failed < 0)
+        return PyErr_NoMemory();
+    if (failed) {
+        PyErr_SetString(PyExc_ValueError, "a body is not plain, or has not as many instances as predictions");
+        return NULL;
+    }
+    const Buffer *lines = &self->writing.lines;
+    if (!lines->length)
+        return NULL; /* there are no more */
+    return Py_BuildValue("y#n", lines->start, (Py_ssize_t)lines->length, (Py_ssize_t)self->writing.n_lines);
+}
+
+static PyMethodDef methods[] = {
+    {"add", (PyCFunction)(void (*)(void))Lines_add, METH_FASTCALL,
+     "add(body, predictions, request_id, trace_id, at_us, duration_ns): one request and its answer."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef members[] = {
+    {"n_bytes", T_PYSSIZET, offsetof(LinesObject, n_bytes), READONLY, "What is kept until the lines are made."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyTypeObject LinesType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "app.wire._codec.Lines",
+    .tp_basicsize = sizeof(LinesObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "Iterates over pieces of the payload log: whole lines, and how many they are.",
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)Lines_init,
+    .tp_dealloc = (destructor)Lines_dealloc,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)Lines_next,
+    .tp_methods = methods,
+    .tp_members = members,
+};

@@ -1,0 +1,20 @@
+/* What the Python types of the module share. */
+#ifndef TREESERVE_CODEC_TYPES_H
+#define TREESERVE_CODEC_TYPES_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "codec.h"
+
+typedef struct {
+    PyObject_HEAD
+    Codec codec;
+    PyObject *kept; /* the tuple whose bytes objects `codec` points into; NULL while there is no codec */
+} CodecObject;
+
+extern PyTypeObject CodecType, LinesType;
+
+int take_text(PyObject *bytes, Text *); /* as long as the object lives; 0, or -1 with an error */
+
+#endif

@@ -1,0 +1,57 @@
+"""Requests are gathered, and their lines of the payload log made later, in pieces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.wire.bodies import PLAIN
+from tests.unit.wire.test_instances import CODEC
+
+
+def test_lines_that_wait_are_as_many_as_were_gathered() -> None:
+    """In pieces of whole lines, however large one request is; and none is added when they are being made."""
+    assert CODEC is not None
+    lines = CODEC.gather('"a": 1')
+    bodies = [json.dumps({"instances": [{"carrier": "AA", "hour": hour}] * 3000}).encode() for hour in range(3)]
+    for body in bodies:
+        lines.add(body, ",".join(["0.5"] * 3000), "r", None, 0, 0)
+    assert lines.n_bytes == sum(map(len, bodies)) + 3 * (3000 * 4 - 1)
+    pieces = list(lines)
+    assert sum(n_lines for _, n_lines in pieces) == 9000
+    assert all(piece.count(b"\n") == n_lines and piece.endswith(b"\n") for piece, n_lines in pieces)
+    assert max(len(piece) for piece, _ in pieces) < 300_000
+    hours = [
+        json.loads(line)["treeserve.features.number"]["hour"] for piece, _ in pieces for line in piece.splitlines()
+    ]
+    assert hours == [hour for hour in range(3) for _ in range(3000)]
+    with pytest.raises(ValueError, match="before the first line"):
+        lines.add(bodies[0], "0.5", "r", None, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [("body", "0.5", "r", None, 0, 0), (b"", "é", "r", None, 0, 0), (b"", "0.5", b"r", None, 0, 0),
+     (b"", "0.5", "r", None, -1, 0), (b"", "0.5", "r", None, 0, 1 << 70), (b"", "0.5", "r", None, 0)],
+)  # fmt: skip
+def test_what_is_no_exchange_is_refused(exchange: Any) -> None:
+    """With an error, and nothing is gathered."""
+    assert CODEC is not None
+    lines = CODEC.gather('"a": 1')
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        lines.add(*exchange)
+    assert list(lines) == []
+
+
+@pytest.mark.parametrize("predictions", ["", "0.5", "0.5,0.5,0.5", "[0.5"])
+def test_lines_want_as_many_predictions_as_instances(predictions: str) -> None:
+    """Else none are written."""
+    assert CODEC is not None
+    right, wrong = CODEC.gather('"a": 1'), CODEC.gather('"a": 1')
+    right.add(PLAIN[2].encode(), "0.5,[0.1,0.2]", "r", None, 0, 0)
+    wrong.add(PLAIN[2].encode(), predictions, "r", None, 0, 0)
+    assert [n_lines for _, n_lines in right] == [2]
+    with pytest.raises(ValueError, match="not as many instances as predictions"):
+        list(wrong)
