@@ -2,6 +2,7 @@
 #include "types.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 
 /* A larger body is worth letting the GIL go for. */
@@ -126,6 +127,9 @@ static void take_row(const Reading *reading, float *row, Result *result) {
     buffer_add(&result->rows, row, n_features * sizeof(float));
 }
 
+/* A batch gives way to others after so much of its body, as it does in the forest's kernel. */
+#define BYTES_AT_A_STRETCH 65536
+
 /* 0, -1 without memory, 1 if the body is not plain. */
 static int read_body(const Codec *codec, Text body, size_t max_instances, int unknown_is_missing, Result *result) {
     Reading reading;
@@ -134,10 +138,15 @@ static int read_body(const Codec *codec, Text body, size_t max_instances, int un
     if (failed)
         return failed;
     float *row = malloc(codec->n_features * sizeof(float));
+    const char *stretch = reading.at;
     failed = !row;
     while (!failed && (step = reading_next(&reading)) == INSTANCE && reading.instance <= max_instances) {
         take_row(&reading, row, result);
         failed = result->rows.failed || result->unknown.failed;
+        if (reading.at - stretch > BYTES_AT_A_STRETCH) {
+            stretch = reading.at;
+            sched_yield();
+        }
     }
     free(row);
     reading_end(&reading);

@@ -4,6 +4,7 @@
  */
 #include "types.h"
 
+#include <sched.h>
 #include <structmember.h>
 
 #define PIECE_BYTES (256 * 1024) /* much less than the caches hold, and large enough to be worth a call */
@@ -118,6 +119,8 @@ static PyObject *Lines_next(LinesObject *self) {
     int failed;
     Py_BEGIN_ALLOW_THREADS;
     failed = writing_next(&self->writing, PIECE_BYTES);
+    if (self->writing.lines.length >= PIECE_BYTES)
+        sched_yield(); /* a batch gives way to others, as it does in the forest's kernel */
     Py_END_ALLOW_THREADS;
     self->is_busy = 0;
     if (failed < 0)
