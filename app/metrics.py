@@ -24,6 +24,7 @@ class DropReason(StrEnum):
     WRITE_FAILED = "write_failed"
     CLOSED = "closed"
     NO_MEMORY = "no_memory"
+    NOT_MADE = "not_made"
 
 
 class Metrics:
@@ -37,7 +38,7 @@ class Metrics:
         )
         self.request_duration = Spreads(
             "treeserve_request_duration_seconds",
-            "From the request's first byte handed over to the answer's last: what a caller waits.",
+            "From the request to its answer, as the service sees it: what a caller waits, without the network.",
             ["route"],
             _SECONDS,
             registry,

@@ -117,11 +117,10 @@ class PayloadLog:
         bool
             Whether the writer has ended, so that the sink may be closed.
         """
-        if not self._writer.is_alive():
-            return True
         self._is_closing = True
         self._wake.set()
-        self._writer.join(timeout_s)
+        if self._writer.is_alive():
+            self._writer.join(timeout_s)
         with self._changing:
             self._drop(sum(n_lines for _, n_lines, _ in self._waiting), DropReason.CLOSED)
             self._waiting.clear()
@@ -153,8 +152,10 @@ class PayloadLog:
 
     def _take_pieces(self) -> Iterator[Piece]:
         """The pieces of all that waits, each taken from the queue when its first piece is made."""
-        while self._waiting:
+        while True:
             with self._changing:
+                if not self._waiting:
+                    return
                 lines, n_left, n_bytes = self._waiting.popleft()
                 self._n_waiting_bytes -= n_bytes
             try:
@@ -163,6 +164,10 @@ class PayloadLog:
                     yield piece
             except MemoryError:
                 self.lose(n_left)
+            except Exception:  # a fault of ours, which must not end the writer
+                log.exception("lines of the payload log could not be made; they are lost")
+                with self._changing:
+                    self._drop(n_left, DropReason.NOT_MADE)
 
     def _write(self, pieces: list[Piece]) -> None:
         assert self._sink is not None

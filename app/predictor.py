@@ -23,7 +23,9 @@ from app.wire.log_lines import common_members
 
 
 class Forest(Protocol):
-    """Anything that evaluates a forest; `XGBoostForest` says what the methods take and give."""
+    """Anything that evaluates a forest; `XGBoostForest` says what the members are."""
+
+    n_quick_rows: int
 
     def margins(self, matrix: FloatMatrix) -> FloatMatrix:
         """Sums of the leaves."""

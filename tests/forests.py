@@ -42,7 +42,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "dart": {"booster": "dart", "rate_drop": 0.3},
     "parallel trees": {"num_parallel_tree": 3, "subsample": 0.5},
     "one category against the rest": {"max_cat_to_onehot": 100},
-    "exact": {"tree_method": "approx"},
+    "approximate": {"tree_method": "approx"},
 }
 
 

@@ -23,9 +23,9 @@ from app.wire.answer import encode_predictions
 from app.wire.exchange import Decoded, Exchange
 
 PATH = "/predict"
-# So much takes about a millisecond to answer; more than that must not hold other requests up.
+# So much takes about a millisecond to read and write; more than that must not hold other requests up.
 _INLINE_BYTES = 32 * 1024
-_INLINE_OBJECTS = 64
+_INLINE_ROWS = 64
 
 
 class PredictEndpoint:
@@ -54,12 +54,13 @@ class PredictEndpoint:
             raise HTTPException(405, headers={"Allow": "POST"})
         predictor = self._rollout.current
         body = await read_json_body(scope, receive, self._settings.max_body_bytes, self._patience)
+        started_ns = time.perf_counter_ns()
         context = request_context(scope)
-        if self._is_small(body):
-            answer = self._answer(body, predictor, context)
+        if _is_small(body, predictor):
+            answer = self._answer(body, predictor, context, started_ns)
         else:
             answer = await asyncio.get_running_loop().run_in_executor(
-                self._batches, self._answer, body, predictor, context
+                self._batches, self._answer, body, predictor, context, started_ns
             )
         text, decoded, inference_s = answer
         self._count(len(decoded.matrix), inference_s)
@@ -72,7 +73,7 @@ class PredictEndpoint:
     def answer_plain(self, body: bytes, context: RequestContext) -> bytes | None:
         """The answer to a small and plain body; None, with nothing done, for any other, or if no model serves."""
         predictor = self._rollout.predictor
-        if predictor is None or not self._is_small(body) or len(body) > self._settings.max_body_bytes:
+        if predictor is None or not _is_small(body, predictor) or len(body) > self._settings.max_body_bytes:
             return None
         started_ns = time.perf_counter_ns()
         matrix = predictor.decoder.read_plain(body, self._settings.max_instances)
@@ -91,13 +92,10 @@ class PredictEndpoint:
         self._lines.flush()
         self._batches.shutdown(wait=False, cancel_futures=True)
 
-    @staticmethod
-    def _is_small(body: bytes) -> bool:
-        return len(body) <= _INLINE_BYTES and body.count(b"{") <= _INLINE_OBJECTS
-
-    def _answer(self, body: bytes, predictor: Predictor, context: RequestContext) -> tuple[bytes, Decoded, float]:
+    def _answer(
+        self, body: bytes, predictor: Predictor, context: RequestContext, started_ns: int
+    ) -> tuple[bytes, Decoded, float]:
         """The answer, what was read of the body, and how long the forest took, in seconds; in whatever thread."""
-        started_ns = time.perf_counter_ns()
         decoded = predictor.decoder.decode(
             body,
             max_instances=self._settings.max_instances,
@@ -116,6 +114,11 @@ class PredictEndpoint:
         self._metrics.inference_duration.values[()].observe(inference_s)
         self._metrics.rows.values[()] += n_rows
         self._metrics.rows_per_request.values[()].observe(n_rows)
+
+
+def _is_small(body: bytes, predictor: Predictor) -> bool:
+    """Whether it may be answered on the event loop; each instance opens a brace, and the body opens another."""
+    return len(body) <= _INLINE_BYTES and body.count(b"{") <= min(_INLINE_ROWS, predictor.forest.n_quick_rows) + 1
 
 
 def _predict(matrix: FloatMatrix, predictor: Predictor) -> tuple[str, float]:

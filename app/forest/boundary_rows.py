@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatMatrix = npt.NDArray[np.float32]
+from app.forest.kernel_forest import FloatMatrix
 
 _MISSING_SHARE = 0.1
 

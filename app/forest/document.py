@@ -51,11 +51,6 @@ class BoosterDocument:
         return self.best_iteration + 1
 
 
-def read_booster_document(raw: bytes) -> BoosterDocument:
-    """Read the same without the trees; takes and raises what `read_booster` does."""
-    return read_booster(raw)[0]
-
-
 def read_booster(raw: bytes) -> tuple[BoosterDocument, dict[str, Any]]:
     """
     Read the document that ``Booster.save_raw("ubj")`` gives.

@@ -30,7 +30,7 @@ from tests.processes import PROJECT, clean_environment, free_port
 
 pytestmark = pytest.mark.alone
 
-# What the kernel has to be quicker by than `inplace_predict` with one thread; measured: 235, 13 and 5.1 with AVX2.
+# What the kernel has to be quicker by than `inplace_predict` with one thread, on one row again and again.
 KERNEL_GATES: dict[str, dict[int, float]] = {"avx2": {1: 40, 64: 8, 8192: 3}, "scalar": {1: 40, 64: 2, 8192: 0.9}}
 # Of the requests that bare uvicorn answers in the same CPU time, one after the other; measured: 0.87 to 0.93, and 0.52
 # where the short way is lost.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -89,6 +90,25 @@ def test_json_is_accepted_under_each_of_its_names(client: TestClient, media: str
     headers = {} if media is None else {"Content-Type": media}
     body = json.dumps({"instances": [INSTANCE]}).encode()
     assert client.post("/predict", content=body, headers=headers).status_code == 200
+
+
+def test_a_forest_that_takes_long_is_evaluated_in_a_thread(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even for a single row: XGBoost takes milliseconds for one through a thousand trees."""
+    forest = service.app.state.rollout.current.forest
+    predictions = type(forest).predictions
+    threads = []
+
+    def watched(self: Any, matrix: Any) -> Any:
+        threads.append(threading.current_thread().name.rpartition("_")[0])
+        return predictions(self, matrix)
+
+    monkeypatch.setattr(type(forest), "predictions", watched)
+    monkeypatch.setattr(forest, "n_quick_rows", 2)
+    service.predict(INSTANCE, INSTANCE)
+    service.predict(INSTANCE, INSTANCE, INSTANCE)
+    monkeypatch.setattr(forest, "n_quick_rows", 0)
+    service.predict(INSTANCE)
+    assert [name == "batch" for name in threads] == [False, True, True]
 
 
 def test_a_large_batch_equals_the_same_instances_one_by_one(client: TestClient) -> None:

@@ -57,7 +57,7 @@ def test_what_is_exposed_is_prometheus_text_with_every_reason() -> None:
     families = {family.name: family for family in text_string_to_metric_families(metrics.expose().decode())}
     assert all(family.documentation.endswith(".") or "_created" in name for name, family in families.items())
     dropped = {s.labels["reason"]: s.value for s in families["treeserve_payload_dropped"].samples if "_total" in s.name}
-    assert dropped == {"queue_full": 2, "write_failed": 0, "closed": 0, "no_memory": 0}
+    assert dropped == {"queue_full": 2, "write_failed": 0, "closed": 0, "no_memory": 0, "not_made": 0}
     samples = families["treeserve_request_duration_seconds"].samples
     buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
     assert (buckets["0.001"], buckets["0.0025"], buckets["0.005"], buckets["10.0"], buckets["+Inf"]) == (0, 1, 2, 2, 3)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.line_sink import open_file
-from tests.unit.test_payload_log import Log, names
+from app.line_sink import Piece, open_file
+from tests.unit.test_payload_log import Log, lines_of, names
 
 
 class GatedSink(io.BytesIO):
@@ -100,6 +100,25 @@ def test_a_failing_sink_costs_its_lines_and_is_told_once(error: Exception, caplo
         f"the payload log cannot be written ({error}); its lines are dropped and counted",
         "6 lines of the payload log have been lost since the start: write_failed 6",
     ]
+
+
+def test_lines_that_cannot_be_made_are_counted_and_cost_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours, or no memory, in the writer's thread does not end it."""
+
+    def pieces(error: Exception) -> Iterator[Piece]:
+        yield lines_of("half", 2), 2
+        raise error
+
+    sink = io.BytesIO()
+    own = Log(sink)
+    own.log.start()
+    own.log.record(pieces(ValueError("not plain")), 5, 100)
+    own.log.record(pieces(MemoryError()), 6, 100)
+    own.record("next")
+    assert own.log.close()
+    assert names(sink) == ["half"] * 4 + ["next"]
+    assert (own.n_written, own.n_dropped("not_made"), own.n_dropped("no_memory")) == (5, 3, 4)
+    assert "lines of the payload log could not be made" in caplog.text
 
 
 @pytest.fixture

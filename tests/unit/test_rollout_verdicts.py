@@ -116,7 +116,18 @@ def spoil_reading(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(kernel_forest, "pack_learner", packed)
 
 
-@pytest.mark.parametrize("spoil", [spoil_answers, spoil_reading])
+def spoil_layout(patch: pytest.MonkeyPatch) -> None:
+    """The file's trees are laid out in an older way, which XGBoost writes anew."""
+    pack = kernel_forest.pack_learner
+
+    def packed(*_: Any) -> dict[str, Any]:
+        raise KeyError("iteration_indptr")
+
+    patch.setattr(evaluation, "pack_learner", packed)
+    patch.setattr(kernel_forest, "pack_learner", pack)
+
+
+@pytest.mark.parametrize("spoil", [spoil_answers, spoil_reading, spoil_layout])
 def test_no_verdict_is_kept_where_the_two_differ(
     load: Load, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., None]
 ) -> None:

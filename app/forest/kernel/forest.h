@@ -18,7 +18,6 @@
  */
 #define RIGHT_IF_MISSING 0x80000000u
 #define IS_CATEGORY 0x40000000u
-#define N_FLAGS 2
 
 /* Rows that are walked together through one tree: its nodes are then read from memory once. */
 #define BLOCK 64

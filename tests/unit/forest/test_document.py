@@ -11,7 +11,7 @@ import pytest
 import xgboost
 
 from app.errors import ModelUnfit
-from app.forest.document import BoosterDocument, read_booster_document
+from app.forest.document import BoosterDocument, read_booster
 from app.signature import BoosterFeature
 from tests.boosters import make_table, make_target, train_booster
 
@@ -21,7 +21,7 @@ NAMES = ["class", "model_config", "a/b", "a~b", "Größe", "", "feature_1", "a b
 
 def read(booster: xgboost.Booster) -> BoosterDocument:
     """Read what XGBoost itself writes."""
-    return read_booster_document(bytes(booster.save_raw("ubj")))
+    return read_booster(bytes(booster.save_raw("ubj")))[0]
 
 
 def train_numbers(names: list[str] | None, **parameters: Any) -> xgboost.Booster:
@@ -116,7 +116,7 @@ def test_a_document_that_disagrees_with_itself_is_refused() -> None:
     more = raw.replace(b"feature_names[#L" + pack(">q", 8), b"feature_names[#L" + pack(">q", 9) + b"SL" + pack(">q", 0))
     assert more != raw
     with pytest.raises(ModelUnfit, match="differ in number"):
-        read_booster_document(more)
+        read_booster(more)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_document_that_disagrees_with_itself_is_refused() -> None:
 def test_a_foreign_document_is_refused(raw: bytes) -> None:
     """An XGBoost that writes another layout is told apart from one that we can read."""
     with pytest.raises(ModelUnfit, match="not one that XGBoost 2 or 3 writes"):
-        read_booster_document(raw)
+        read_booster(raw)
 
 
 def test_a_best_iteration_that_is_no_number_is_refused() -> None:

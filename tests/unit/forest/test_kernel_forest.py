@@ -157,3 +157,26 @@ def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch)
         assert n_threads == 0 if cores == 1 else 0 < n_threads <= cores
     kernel_forest._threads().shutdown()
     kernel_forest._threads.cache_clear()
+
+
+def test_a_batch_that_is_not_large_enough_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be done before they are."""
+    booster, rows = train({"objective": "binary:logistic"})
+    forest = KernelForest(learner_of(booster), n_rounds=None)
+    n_trees = booster.num_boosted_rounds()
+    limit = -(-2 * kernel_forest._WORK_OF_A_THREAD // n_trees)
+    many = np.tile(rows, (limit // len(rows) + 1, 1))[:limit]
+    monkeypatch.setattr(kernel_forest, "_cores", lambda: 2)
+    monkeypatch.setattr(kernel_forest, "_threads", lambda: pytest.fail("threads were asked for"))
+    forest.predictions(many[:-1])
+    with pytest.raises(pytest.fail.Exception):
+        forest.predictions(many)
+
+
+@pytest.mark.parametrize(("text", "n_groups", "expected"), [
+    ("5E-1", 1, [0.5]), ("[5E-1]", 1, [0.5]), ("5E-1", 3, [0.5] * 3), ("[1E0,2E0]", 2, [1, 2]),
+])  # fmt: skip
+def test_base_scores_are_read_as_every_xgboost_wrote_them(text: str, n_groups: int, expected: list[float]) -> None:
+    """Bare before 3.1, one for each output since."""
+    learner = {"learner_model_param": {"base_score": text}}
+    assert kernel_forest._read_base_scores(learner, n_groups).tolist() == expected

@@ -16,7 +16,8 @@ import pytest
 import xgboost
 
 from app.errors import ModelUnfit
-from app.forest.xgboost_forest import FloatMatrix, XGBoostForest
+from app.forest.kernel_forest import FloatMatrix
+from app.forest.xgboost_forest import XGBoostForest
 from tests.boosters import ModelFolderBuilder, make_table, make_target, train_booster
 
 

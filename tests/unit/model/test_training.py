@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import xgboost
 
-from app.forest.document import read_booster_document
+from app.forest.document import read_booster
 from model.dataset import Dataset
 from model.errors import DeviceMissing
 from model.parameters import TrainingParameters
@@ -52,9 +52,7 @@ def test_the_booster_has_the_best_rounds_and_no_others(fitted: FittedModel) -> N
 
 def test_the_category_names_are_kept_in_the_booster(fitted: FittedModel) -> None:
     """A sliced booster would have lost them, and the service could only believe the card."""
-    features = {
-        feature.name: feature for feature in read_booster_document(bytes(fitted.booster.save_raw("ubj"))).features
-    }
+    features = {feature.name: feature for feature in read_booster(bytes(fitted.booster.save_raw("ubj")))[0].features}
     assert fitted.categories == {"carrier": ["AA", "DL", "UA"]}
     assert features["carrier"].stored_categories == (b"AA", b"DL", b"UA")
 
