@@ -11,6 +11,7 @@ from pathlib import Path
 
 # Beside a thread of priority 0 on the same core, one of this gets a quarter of the time.
 _NICENESS = 5
+_LAST = 19  # of all priorities
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -48,7 +49,9 @@ def make_batch_threads(name: str, n_threads: int) -> ThreadPoolExecutor:
 def go_last() -> None:
     """Let the other threads of this process go before the calling one, where there are not enough cores for all."""
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        thread = threading.get_native_id()
+        # Where the whole process was started with `nice`, below that; to go above it is not allowed.
+        os.setpriority(os.PRIO_PROCESS, thread, min(_LAST, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS))
 
 
 def _quota(cgroup: Path) -> int | None:

@@ -172,19 +172,19 @@ class PayloadLog:
     def _write(self, pieces: list[Piece]) -> None:
         assert self._sink is not None
         n_lines = sum(n for _, n in pieces)
-        n_lost = 0
+        n_lost = n_short = 0
         try:
             self._sink.write(b"".join([lines for lines, _ in pieces]))
-        except OSError as error:  # a full disk, a reader that is gone
+        except (OSError, ValueError) as error:  # a full disk, a reader that is gone, a descriptor beyond select's
             n_lost = error.n_lines if isinstance(error, LinesLost) else n_lines
             self._drop(n_lost, DropReason.WRITE_FAILED)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
         except MemoryError:
-            n_lost = n_lines
-            self.lose(n_lost)
+            n_short = n_lines
+            self.lose(n_short)
         self._write_failed = n_lost > 0
-        self._metrics.payload_written.inc(n_lines - n_lost)
+        self._metrics.payload_written.inc(n_lines - n_lost - n_short)
 
     def _drop(self, n_lines: int, reason: DropReason) -> None:
         self._lost[reason] += n_lines  # a reason is counted by one thread at a time: under the lock, or by the writer

@@ -25,7 +25,7 @@ from app.wire.exchange import Exchange
 from app.wire.plain import make_codec
 from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
 from tests.sanitizers import CODEC, KERNEL
-from tests.unit.wire.bodies import PLAIN, SIGNATURE, UNKNOWN
+from tests.unit.wire.bodies import PLAIN, REPEATED, SIGNATURE, UNKNOWN
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 _INTERESTING = np.array(
@@ -183,7 +183,8 @@ def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
 
 def _make_exchange(rng: np.random.Generator) -> Exchange:
     """A body that is often damaged, and predictions that often are not as many as its instances."""
-    body = (PLAIN + UNKNOWN)[rng.integers(len(PLAIN + UNKNOWN))].encode()
+    bodies = PLAIN + UNKNOWN + REPEATED
+    body = bodies[rng.integers(len(bodies))].encode()
     for _ in range(rng.integers(0, 5) if rng.random() < 0.7 else 0):
         at, n_removed = int(rng.integers(len(body) + 1)), int(rng.integers(9))
         body = body[:at] + _PIECES[rng.integers(len(_PIECES))] + body[at + n_removed :]

@@ -38,11 +38,13 @@ def make_codec(signature: Signature) -> _codec.Codec | None:
     Returns
     -------
     Codec or None
-        None if it is not built, or a feature has a name that JSON writes with escapes.
+        None if it is not built, or a feature has a name that JSON writes with escapes, or too many categories.
     """
     if _codec is None or not 0 < signature.n_features <= _MAX_FEATURES:
         return None
     if not all(_is_plain(feature.name) for feature in signature.features):
+        return None
+    if any(len(feature.codes) > _MAX_CATEGORIES for feature in signature.features):
         return None
     return _codec.Codec(tuple(map(_describe, signature.features)))
 
@@ -75,7 +77,7 @@ def _describe(feature: Feature) -> tuple[bytes, bytes, int, bool, tuple[bytes, .
     is_name = bool(categories) and isinstance(categories[0], str)
     kind = (_NAME if is_name else _CODE) if feature.type is FeatureType.CATEGORY else _KINDS[feature.type]
     # A category that is not plain is unknown to the codec, which leaves the body to the other decoder.
-    known = [(str(name), code) for name, code in feature.codes.items() if _is_plain(str(name))][:_MAX_CATEGORIES]
+    known = [(str(name), code) for name, code in feature.codes.items() if _is_plain(str(name))]
     return (
         feature.name.encode(),
         f"{json.dumps(feature.name)}: ".encode(),

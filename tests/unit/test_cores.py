@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.cores import available_cores, make_batch_threads
+from tests.processes import PROJECT
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +59,16 @@ def test_batches_go_after_everything_else_of_the_process() -> None:
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert all(each > own for each in found)
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
+@pytest.mark.parametrize("niceness", [10, 17])
+def test_a_process_that_is_nice_itself_stays_so(niceness: int) -> None:
+    """Its batches go behind it, and never before: for that it would need rights that it does not have."""
+    code = (
+        "import os; from app.cores import make_batch_threads; "
+        "print(make_batch_threads('b', 1).submit(os.getpriority, os.PRIO_PROCESS, 0).result())"
+    )
+    command = ["nice", "-n", str(niceness), sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
+    assert int(ended.stdout) == min(19, niceness + 5)

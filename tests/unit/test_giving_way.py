@@ -45,7 +45,7 @@ forest.predictions(matrix)
     ("part", "n_expected"),
     [
         (READ, 900_000 // 65_536),
-        (WRITE, 60_000 * 170 // (256 * 1024)),
+        (WRITE, 60_000 * 240 // (256 * 1024)),
         (EVALUATE, 10_000 * 50 // 50_000),
     ],
     ids=["read", "write", "evaluate"],

@@ -38,7 +38,7 @@ typedef struct {
     uint8_t *is_category;    /* of each feature */
     float *base;             /* margin that a row begins with, for each output */
     size_t n_nodes, n_trees, n_features, n_groups, n_sets;
-    uint32_t n_codes;        /* categories are 0 to n_codes - 1; any other is looked up as n_codes, which is in no set */
+    uint32_t n_codes;        /* categories are 0 to n_codes - 1; any other is looked up as n_codes, in no set */
     int feature_bits;
 } Forest;
 

@@ -1,6 +1,7 @@
 /* The Python face of the kernel: `Forest(...)` checks what it is given, and then answers matrices. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <sched.h>
 #include <string.h>
 
 #include "forest.h"
@@ -117,7 +118,8 @@ static int Forest_init(ForestObject *self, PyObject *args, PyObject *kwargs) {
     if (self->walk)
         return refuse("a forest is made once");
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSSSSSSSSIisz", names, &nodes, &leaves, &roots, &groups, &depths,
-                                     &has_categories, &sets, &is_category, &base_scores, &n_codes, &feature_bits, &transform,
+                                     &has_categories, &sets, &is_category, &base_scores, &n_codes, &feature_bits,
+                                     &transform,
                                      &walk))
         return -1;
     Forest *forest = &self->forest;
@@ -172,8 +174,8 @@ static inline float known(const Forest *forest, size_t feature, float x) {
 }
 
 /*
- * A batch gives way to whatever else wants its core after so many rows times trees, about a sixth of a millisecond. Linux
- * would not take the core from it before the next tick, some four milliseconds, whatever the priorities.
+ * A batch gives way to whatever else wants its core after so many rows times trees, about a sixth of a millisecond.
+ * Linux would not take the core from it before the next tick, some four milliseconds, whatever the priorities.
  */
 #define WORK_AT_A_STRETCH 50000
 
@@ -278,7 +280,9 @@ static PyTypeObject ForestType = {
     .tp_getset = properties,
 };
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernel", "The compiled forest kernel.", -1, NULL, NULL, NULL, NULL, NULL};
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "The compiled forest kernel.", .m_size = -1,
+};
 
 PyMODINIT_FUNC PyInit__kernel(void) {
     find_walks();

@@ -3,9 +3,9 @@
  * lines of the payload log.
  *
  * "Plainly right" is what callers nearly always send. Whatever is not so, such as an escape in a name, is left to the
- * decoder in Python, which accepts all that is valid and tells all that is not: a body that is taken here is one that is
- * valid there, with the same numbers to the last bit. The names and categories that are accepted are known ones, byte for
- * byte, or printable ASCII, so that nothing here needs to know UTF-8.
+ * decoder in Python, which accepts all that is valid and tells all that is not: a body that is taken here is one that
+ * is valid there, with the same numbers to the last bit. The names and categories that are accepted are known ones,
+ * byte for byte, or printable ASCII, so that nothing here needs to know UTF-8.
  */
 #ifndef TREESERVE_CODEC_H
 #define TREESERVE_CODEC_H
@@ -32,7 +32,8 @@ typedef struct {
     size_t mask;
 } Table;
 
-int table_make(Table *, const Text *texts, const float *values, size_t n); /* values NULL: 0, 1, 2 …; -1 without memory */
+/* Values are 0, 1, 2 … for NULL; 0, or -1 without memory. */
+int table_make(Table *, const Text *texts, const float *values, size_t n);
 void table_free(Table *);
 const float *table_find(const Table *, Text);
 
@@ -123,12 +124,10 @@ typedef struct {
     Text predictions; /* those of its instances that are still to come */
     Buffer head, lines;
     size_t n_lines; /* in `lines` */
+    int failed;     /* -1: no memory; 1: a body is not plain or has not as many instances as there are predictions */
 } Writing;
 
-/*
- * Writes lines anew into `lines`, one for each instance, until they have so many bytes or all are written.
- * 0; -1 without memory; 1 if a body is not plain or has not as many instances as there are predictions.
- */
+/* Writes lines anew, one for each instance, until they have so many bytes or all are written; `failed`, which stays. */
 int writing_next(Writing *, size_t n_bytes);
 void writing_end(Writing *);
 

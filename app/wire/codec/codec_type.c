@@ -5,9 +5,6 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* A larger body is worth letting the GIL go for. */
-#define UNLOCKED_BYTES 16384
-
 int take_text(PyObject *bytes, Text *text) {
     char *start;
     Py_ssize_t length;
@@ -211,7 +208,7 @@ static PyObject *Codec_gather(CodecObject *self, PyObject *common) {
 
 static PyMethodDef methods[] = {
     {"gather", (PyCFunction)Codec_gather, METH_O, "gather(common): no lines yet, that will have these members."},
-    {"read", (PyCFunction)Codec_read, METH_VARARGS, 
+    {"read", (PyCFunction)Codec_read, METH_VARARGS,
      "read(body, max_instances, unknown_is_missing, max_listed): rows of float32, how many categories are unknown and "
      "which they are; None if the body is not plain."},
     {NULL, NULL, 0, NULL},

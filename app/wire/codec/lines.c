@@ -42,8 +42,8 @@ static void add_string(Buffer *buffer, Text text) {
 }
 
 /*
- * As `app.ecs.timestamp` writes it. The C library would look for a time zone's file for each line; the date of a day since
- * 1970 is counted in eras of 400 years that begin in March, so that a leap day is the last of its year.
+ * As `app.ecs.timestamp` writes it. The C library would look for a time zone's file for each line; the date of a day
+ * since 1970 is counted in eras of 400 years that begin in March, so that a leap day is the last of its year.
  */
 static void add_timestamp(Buffer *buffer, int64_t micros) {
     uint64_t seconds = (uint64_t)micros / 1000000, days = seconds / 86400 + 719468;
@@ -166,7 +166,7 @@ static void write_head(Text common, const Exchange *exchange, Buffer *head) {
     add_text(head, common);
 }
 
-/* The reading of the next exchange's body; as `writing_next`. */
+/* The reading of the next exchange's body; `failed`. */
 static int begin_exchange(Writing *writing) {
     const Exchange *exchange = &writing->exchanges[writing->n_done];
     int failed = reading_begin(&writing->reading, writing->codec, exchange->body, 1);
@@ -179,7 +179,7 @@ static int begin_exchange(Writing *writing) {
     return writing->head.failed ? -1 : 0;
 }
 
-/* One line, or the end of an exchange; as `writing_next`. */
+/* One line, or the end of an exchange; `failed`. */
 static int write_some(Writing *writing) {
     Text prediction = {0};
     Step step = reading_next(&writing->reading);
@@ -197,11 +197,10 @@ static int write_some(Writing *writing) {
 }
 
 int writing_next(Writing *writing, size_t n_bytes) {
-    int failed = 0;
     writing->lines.length = writing->n_lines = 0;
-    while (!failed && writing->lines.length < n_bytes && writing->n_done < writing->n_exchanges)
-        failed = writing->is_reading ? write_some(writing) : begin_exchange(writing);
-    return failed;
+    while (!writing->failed && writing->lines.length < n_bytes && writing->n_done < writing->n_exchanges)
+        writing->failed = writing->is_reading ? write_some(writing) : begin_exchange(writing);
+    return writing->failed;
 }
 
 void writing_end(Writing *writing) {

@@ -1,6 +1,6 @@
 /*
- * `codec.gather(common)` makes `Lines`. They gather requests and their answers, which costs each of them next to nothing,
- * and make the lines when they are asked for them: piece by piece, in whatever thread, without the GIL.
+ * `codec.gather(common)` makes `Lines`. They gather requests and their answers, which costs each of them next to
+ * nothing, and make the lines when they are asked for them: piece by piece, in whatever thread, without the GIL.
  */
 #include "types.h"
 
@@ -34,11 +34,14 @@ static int take_string(PyObject *string, Text *text) {
     return 0;
 }
 
-static int take_micros(PyObject *number, int64_t *taken) {
-    *taken = PyLong_AsLongLong(number);
-    if (*taken < 0 && !PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "a time must not be negative");
-    return PyErr_Occurred() ? -1 : 0;
+/* A clock that stands before 1970 costs no line. */
+static int take_time(PyObject *number, int64_t *time) {
+    *time = PyLong_AsLongLong(number);
+    if (*time == -1 && PyErr_Occurred())
+        return -1;
+    if (*time < 0)
+        *time = 0;
+    return 0;
 }
 
 static int Lines_init(LinesObject *self, PyObject *args, PyObject *kwargs) {
@@ -98,7 +101,7 @@ static PyObject *Lines_add(LinesObject *self, PyObject *const *args, Py_ssize_t 
     }
     if (take_text(args[0], &exchange.body) < 0 || take_string(args[1], &exchange.predictions) < 0 ||
         take_string(args[2], &exchange.request_id) < 0 || take_string(args[3], &exchange.trace_id) < 0 ||
-        take_micros(args[4], &exchange.at_us) < 0 || take_micros(args[5], &exchange.duration_ns) < 0 ||
+        take_time(args[4], &exchange.at_us) < 0 || take_time(args[5], &exchange.duration_ns) < 0 ||
         make_room(self) < 0)
         return NULL;
     for (int i = 0; i < N_KEPT; i++)
@@ -116,12 +119,13 @@ static PyObject *Lines_next(LinesObject *self) {
     self->is_begun = self->is_busy = 1;
     self->writing.exchanges = self->exchanges;
     self->writing.n_exchanges = self->n_exchanges;
-    int failed;
-    Py_BEGIN_ALLOW_THREADS;
-    failed = writing_next(&self->writing, PIECE_BYTES);
-    if (self->writing.lines.length >= PIECE_BYTES)
+    /* Small requests are written on the event loop, which another thread would make wait for the GIL. */
+    PyThreadState *unlocked = self->n_bytes > UNLOCKED_LINES_BYTES ? PyEval_SaveThread() : NULL;
+    int failed = writing_next(&self->writing, PIECE_BYTES);
+    if (unlocked) {
         sched_yield(); /* a batch gives way to others, as it does in the forest's kernel */
-    Py_END_ALLOW_THREADS;
+        PyEval_RestoreThread(unlocked);
+    }
     self->is_busy = 0;
     if (failed < 0)
         return PyErr_NoMemory();

@@ -3,10 +3,13 @@
 
 #include "types.h"
 
+/* More of them are worth letting the GIL go for. */
+#define UNLOCKED_VALUES 256
+
 static PyObject *write_text(const Py_buffer *values, Py_ssize_t n_columns) {
     Buffer text = {0};
     size_t n_values = (size_t)values->len / sizeof(float);
-    PyThreadState *unlocked = n_values > 256 ? PyEval_SaveThread() : NULL;
+    PyThreadState *unlocked = n_values > UNLOCKED_VALUES ? PyEval_SaveThread() : NULL;
     int failed = write_predictions(values->buf, n_values, (size_t)n_columns, &text);
     if (unlocked)
         PyEval_RestoreThread(unlocked);
@@ -33,7 +36,7 @@ static PyObject *predictions(PyObject *module, PyObject *args) {
 }
 
 static PyMethodDef functions[] = {
-    {"predictions", predictions, METH_VARARGS, 
+    {"predictions", predictions, METH_VARARGS,
      "predictions(values, n_columns): JSON values, in arrays of n_columns if that is not 0; None if one is not plain."},
     {NULL, NULL, 0, NULL},
 };
@@ -52,7 +55,8 @@ PyMODINIT_FUNC PyInit__codec(void) {
     if (PyType_Ready(&CodecType) < 0 || PyType_Ready(&LinesType) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
-    if (module && PyModule_AddObjectRef(module, "Codec", (PyObject *)&CodecType) < 0)
+    if (module && (PyModule_AddObjectRef(module, "Codec", (PyObject *)&CodecType) < 0 ||
+                   PyModule_AddObjectRef(module, "Lines", (PyObject *)&LinesType) < 0))
         Py_CLEAR(module);
     return module;
 }

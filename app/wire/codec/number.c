@@ -1,4 +1,4 @@
-/* JSON numbers, correctly rounded: most of them exactly, by one multiplication or division, the rest by the C library. */
+/* JSON numbers, correctly rounded: most of them by one exact operation, the rest by the C library. */
 #define _GNU_SOURCE /* strtod_l */
 #include <locale.h>
 #include <stdlib.h>

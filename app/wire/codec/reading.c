@@ -82,9 +82,12 @@ int reading_begin(Reading *reading, const Codec *codec, Text body, int unknown_i
     if (!is(name, "instances") || !take(reading, ':') || !take(reading, '['))
         return 1;
     size_t n = codec->n_features;
-    if (!(reading->cells = malloc(n * (sizeof(Cell) + 2 * sizeof(uint32_t)))))
+    reading->cells = malloc(n * sizeof(Cell)); /* by itself, so that the sanitizers watch its end */
+    reading->seen = malloc(2 * n * sizeof(uint32_t));
+    if (!reading->cells || !reading->seen) {
+        reading_end(reading);
         return -1;
-    reading->seen = (uint32_t *)(reading->cells + n);
+    }
     reading->order = reading->seen + n;
     for (size_t i = 0; i < n; i++) {
         reading->seen[i] = 0;
@@ -93,21 +96,24 @@ int reading_begin(Reading *reading, const Codec *codec, Text body, int unknown_i
     return 0;
 }
 
-void reading_end(Reading *reading) { free(reading->cells); }
+void reading_end(Reading *reading) {
+    free(reading->cells);
+    free(reading->seen);
+}
 
 /* The column of the member that comes `nth`; callers nearly always name features in one order. */
 static inline int take_column(Reading *reading, size_t nth, uint32_t *column) {
     const Codec *codec = reading->codec;
     Text name;
-    if (!take_string(reading, &name))
+    if (nth >= codec->n_features || !take_string(reading, &name)) /* there is a cell for each feature, and no more */
         return 0;
-    uint32_t expected = nth < codec->n_features ? reading->order[nth] : 0;
+    uint32_t expected = reading->order[nth];
     const Text *known = &codec->features[expected].name;
     if (known->length == name.length && memcmp(known->start, name.start, name.length) == 0) {
         *column = expected;
     } else {
         const float *found = table_find(&codec->columns, name);
-        if (!found || nth >= codec->n_features)
+        if (!found)
             return 0;
         *column = reading->order[nth] = (uint32_t)*found;
     }

@@ -1,8 +1,8 @@
 /*
- * float32 to the decimal that Python's repr() gives of it as a double: the shortest that reads back as that double, and of
- * those the nearest.
+ * float32 to the decimal that Python's repr() gives of it as a double: the shortest that reads back as that double, and
+ * of those the nearest.
  *
- * Every decimal of up to 15 digits survives a double, and no double needs more than 17, so three roundings are looked at.
+ * Every decimal of up to 15 digits survives a double, and no double needs more than 17: three roundings are looked at.
  * A float32 has but 24 bits: for the sizes that predictions have, it and what it is rounded to are whole numbers of at
  * most 128 bits after one multiplication by a power of ten, so that nothing here is approximate.
  */

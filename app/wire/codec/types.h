@@ -13,6 +13,10 @@ typedef struct {
     PyObject *kept; /* the tuple whose bytes objects `codec` points into; NULL while there is no codec */
 } CodecObject;
 
+/* A larger body is worth letting the GIL go for, and so are the lines of larger ones, which take longer to read than that. */
+#define UNLOCKED_BYTES (16 * 1024)
+#define UNLOCKED_LINES_BYTES (64 * 1024)
+
 extern PyTypeObject CodecType, LinesType;
 
 int take_text(PyObject *bytes, Text *); /* as long as the object lives; 0, or -1 with an error */

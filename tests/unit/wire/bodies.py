@@ -34,7 +34,14 @@ UNKNOWN = [
     '{"instances": [{"carrier": "AA", "hour": 1, "class": 30}]}',
     '{"instances": [{"class": -7, "carrier": " ~", "hour": 1}, {"carrier": "", "hour": 1}, {"carrier":"Z","hour":2}]}',
 ]
+FULL = '"carrier": "AA", "hour": 1, "class": 10, "a/b": 1, "a~b": 1, "Größe": true, "": 1'
+REPEATED = [  # a feature of an instance that has them all
+    f'{{"instances": [{before}{{{FULL}, {again}}}]}}'
+    for before in ("", f"{{{FULL}}}, ", f"{{{FULL}}}, {{{FULL}}}, ")
+    for again in ('"carrier": "AA"', '"": 1', '"hour": 2', '"carrier": "AA", "hour": 1', FULL)
+]
 NOT_PLAIN = [
+    *REPEATED,
     "", "{}", "[]", "null", '{"instances": []}', '{"instances": {}}', '{"instances": [1]}', '{"instances": [{}]}',
     '{"instances": [{"carrier": "AA"}]}', '{"instances": [{"carrier": "AA", "hour": 1}]', "\ufeff" + PLAIN[0],
     '{"instances": [{"carrier": "AA", "hour": 1},]}', '{"instances": [{"carrier": "AA", "hour": 1,}]}',
