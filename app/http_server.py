@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 
@@ -12,6 +13,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.endpoints.short_way import ShortWay
 
+# A request's line and headers, and whatever else comes in one piece with their end; several times what callers send.
+MAX_HEAD_BYTES = 64 * 1024
+# How long a head may take, once to twice.
+HEAD_PATIENCE_S = 20.0
 # Long enough for a large batch to be answered, short enough for Kubernetes' 30 s.
 _DRAIN_S = 20
 
@@ -55,7 +60,7 @@ def make_server(app: FastAPI) -> uvicorn.Server:
 
 class HttpProtocol(HttpToolsProtocol):
     """
-    Answers a request at once where the app has a short way for it, and does not lose bodies to offers of upgrades.
+    Answers a request at once where the app has a short way for it, loses no body to an offer, and limits headers.
 
     Java's own client and ``curl --http2`` send ``Upgrade: h2c`` with their first request. RFC 9110 (7.8) lets a server
     ignore it; the parser takes what follows the head for the other protocol, and the body would be lost.
@@ -65,10 +70,26 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, *args, **kwargs)
         self._short_way: ShortWay | None = getattr(config.app, "short_way", None)
         self._body: list[bytes] | None = None  # of a request that may go the short way, as far as it has come
+        self._is_in_head = True  # what comes next belongs to a head, or to no request yet
+        self._n_head_bytes = 0
+        self._n_heads = 0
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to watch how long heads take."""
+        super().connection_made(transport)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what the connection has kept."""
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the connection."""
         self._unset_keepalive_if_required()
+        was_in_head, n_heads = self._is_in_head, self._n_heads
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -78,6 +99,24 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response(text)
         if self._body is not None:  # there is more to come, and to wait for
             self._go_on_in_the_app()
+        if was_in_head and n_heads == self._n_heads:  # all of it was
+            self._n_head_bytes += len(data)
+            if self._n_head_bytes > MAX_HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large", b"more than %d bytes of headers" % MAX_HEAD_BYTES)
+
+    def _watch_head(self, head: int | None = None) -> None:
+        """Close a connection whose head, the one of this number, was not whole the last time either."""
+        is_waiting = self._is_in_head and (self._n_head_bytes > 0 or self._n_heads == 0)
+        if is_waiting and head == self._n_heads:
+            self._refuse(b"408 Request Timeout", b"the headers did not come within %d s" % HEAD_PATIENCE_S)
+        elif not self.transport.is_closing():
+            self._watch = self.loop.call_later(HEAD_PATIENCE_S, self._watch_head, self._n_heads if is_waiting else None)
+
+    def _refuse(self, status: bytes, text: bytes) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n" % len(text)
+            self.transport.write(b"HTTP/1.1 %b\r\n%b\r\n%b" % (status, head, text))
+        self.transport.close()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -93,6 +132,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the body may come in the same piece, or the head is read again without its offer."""
+        self._is_in_head = False
+        self._n_heads += 1
+        self._n_head_bytes = 0
         if self._may_be_short():
             self._body = []
         elif not self.parser.should_upgrade():
@@ -107,6 +149,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer at once, or note that the body is whole."""
+        self._is_in_head = True
         if self._body is not None:
             if self._answer_at_once(b"".join(self._body)):
                 self._body = None

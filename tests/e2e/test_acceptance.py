@@ -66,7 +66,7 @@ def test_a_deployment_is_accepted_as_the_document_says(start: Start, tmp_path: P
         assert n_sent > 10
     counted = dict(line.rsplit(" ", 1) for line in run(curl).splitlines())
     assert float(counted["treeserve_kernel_disagrees"]) == 0
-    assert [float(n) for name, n in counted.items() if name.startswith("treeserve_payload_dropped_total")] == [0] * 4
+    assert [float(n) for name, n in counted.items() if name.startswith("treeserve_payload_dropped_total")] == [0] * 5
     assert server.end() == 0
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     statuses = {name.split('status="')[1][:3] for name in counted if 'route="/predict"' in name}

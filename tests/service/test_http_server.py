@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from app import http_server
 from app.http_server import listen, make_server
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
@@ -119,6 +120,25 @@ def test_what_is_no_request_is_refused_and_the_connection_closed(
     """As the protocol says, in plain text, for no request of ours has begun."""
     assert talk(address, sent)[-1] == (400, b"Invalid HTTP request received.")
     assert "Traceback" not in caplog.text
+
+
+def test_headers_without_end_are_refused(address: tuple[str, int]) -> None:
+    """Before they cost memory; and a body of any size after a head is none."""
+    endless = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 40_000
+    assert [status for status, _ in talk(address, endless, b"a" * 40_000)] == [431]
+    pieces = [b"b" * 50_000] * 4
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n"
+    ((status, answer),) = talk(address, head, *pieces)
+    assert (status, len(json.loads(answer)[4])) == (200, 200_000)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"])
+def test_a_head_that_does_not_come_is_given_up(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Whoever opens a connection and says nothing, or half of something, does not hold it."""
+    monkeypatch.setattr(http_server, "HEAD_PATIENCE_S", 0.2)
+    assert [status for status, _ in talk(address, sent)] == [408]
 
 
 def test_an_address_that_cannot_be_had_is_named_with_what_to_set(address: tuple[str, int]) -> None:
