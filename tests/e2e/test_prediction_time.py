@@ -25,7 +25,7 @@ from benchmarks.evaluators import make_rows, train_forest
 from benchmarks.servers import Server, choose_cores, on_core, post, run_server
 from tests.boosters import make_table, to_instances
 from tests.e2e.measured_service import run_measured_service
-from tests.forests import learner_of
+from tests.forests import WALKS, learner_of
 from tests.processes import PROJECT, clean_environment, free_port
 
 pytestmark = pytest.mark.alone
@@ -69,24 +69,32 @@ def seconds(call: Callable[[], object], n_calls: int) -> float:
     return (time.process_time() - begun) / n_calls
 
 
+@pytest.mark.parametrize("walk", WALKS)
 @pytest.mark.parametrize("n_rows", [1, 64, 8192])
 def test_the_kernel_is_many_times_as_quick_as_xgboost(
-    large: tuple[xgboost.Booster, FloatMatrix], n_rows: int, monkeypatch: pytest.MonkeyPatch
+    large: tuple[xgboost.Booster, FloatMatrix], n_rows: int, walk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the same rows, with the same bits, in one thread each."""
+    """On the same rows, with the same bits, in one thread each; one that walks the trees more often fails the gate."""
     monkeypatch.setattr(kernel_forest, "_cores", lambda: 1)
     booster, rows = large
     rows = np.ascontiguousarray(rows[:n_rows])
-    forest = KernelForest(learner_of(booster), n_rounds=None)
+    forest = KernelForest(learner_of(booster), n_rounds=None, walk=walk)
+    gate, n_calls = KERNEL_GATES[walk][n_rows], max(3, 2000 // n_rows)
 
     def reference() -> FloatMatrix:
         answer: FloatMatrix = booster.inplace_predict(rows, validate_features=False)
         return answer
 
+    def slowed(n_walks: int) -> None:
+        for _ in range(n_walks):
+            forest.predictions(rows)
+
     np.testing.assert_array_equal(forest.predictions(rows), reference())
-    found = ratio(reference, lambda: forest.predictions(rows), n_calls=max(3, 2000 // n_rows))
-    print(f"{n_rows} rows: {found:.1f} times as quick as XGBoost ({forest.walk})")
-    assert found >= KERNEL_GATES[forest.walk][n_rows]
+    found = ratio(reference, lambda: forest.predictions(rows), n_calls)
+    print(f"{n_rows} rows: {found:.1f} times as quick as XGBoost ({walk})")
+    assert found >= gate
+    n_walks = int(3 * found / gate) + 1
+    assert ratio(reference, lambda: slowed(n_walks), n_calls, n_turns=3) < gate
 
 
 def read_answer(caller: socket.socket) -> bytes:
