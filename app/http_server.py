@@ -75,7 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._n_heads = 0
         self._watch: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to watch how long heads take."""
         super().connection_made(transport)
         self._watch_head()

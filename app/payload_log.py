@@ -103,10 +103,10 @@ class PayloadLog:
                 if self._n_waiting_bytes >= _BYTES_A_WRITE:
                     self._wake.set()
 
-    def lose(self, n_lines: int) -> None:
-        """Count lines for which there was no memory."""
+    def lose(self, n_lines: int, reason: DropReason) -> None:
+        """Count lines that were not made."""
         with self._changing:
-            self._drop(n_lines, DropReason.NO_MEMORY)
+            self._drop(n_lines, reason)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """
@@ -163,16 +163,15 @@ class PayloadLog:
                     n_left -= piece[1]
                     yield piece
             except MemoryError:
-                self.lose(n_left)
+                self.lose(n_left, DropReason.NO_MEMORY)
             except Exception:  # a fault of ours, which must not end the writer
                 log.exception("lines of the payload log could not be made; they are lost")
-                with self._changing:
-                    self._drop(n_left, DropReason.NOT_MADE)
+                self.lose(n_left, DropReason.NOT_MADE)
 
     def _write(self, pieces: list[Piece]) -> None:
         assert self._sink is not None
         n_lines = sum(n for _, n in pieces)
-        n_lost = n_short = 0
+        n_lost = 0
         try:
             self._sink.write(b"".join([lines for lines, _ in pieces]))
         except (OSError, ValueError) as error:  # a full disk, a reader that is gone, a descriptor beyond select's
@@ -181,10 +180,10 @@ class PayloadLog:
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
         except MemoryError:
-            n_short = n_lines
-            self.lose(n_short)
+            self.lose(n_lines, DropReason.NO_MEMORY)
+            return
         self._write_failed = n_lost > 0
-        self._metrics.payload_written.inc(n_lines - n_lost - n_short)
+        self._metrics.payload_written.inc(n_lines - n_lost)
 
     def _drop(self, n_lines: int, reason: DropReason) -> None:
         self._lost[reason] += n_lines  # a reason is counted by one thread at a time: under the lock, or by the writer

@@ -63,6 +63,12 @@ class Feature:
         """Each category's code, as XGBoost reads it."""
         return {category: float(code) for code, category in enumerate(self.categories or ())}
 
+    @property
+    def has_names(self) -> bool:
+        """Whether its categories are names, and not numbers."""
+        categories = self.categories or ()
+        return bool(categories) and isinstance(categories[0], str)
+
 
 @dataclass(frozen=True)
 class Signature:

@@ -36,7 +36,7 @@ def free_port() -> int:
     that somebody listens.
     """
     while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311
+        port = random.randrange(20_000, 32_000)  # noqa: S311  nothing secret
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port

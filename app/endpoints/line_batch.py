@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from app.endpoints.request_context import RequestContext
+from app.metrics import DropReason
 from app.payload_log import PayloadLog
 from app.predictor import Predictor
 
@@ -74,7 +75,7 @@ class LineBatch:
         try:
             pieces = list(lines)
         except MemoryError:
-            self._payload_log.lose(n_lines)
+            self._payload_log.lose(n_lines, DropReason.NO_MEMORY)
         else:
             self._payload_log.record(pieces, n_lines, sum(len(piece) for piece, _ in pieces))
 

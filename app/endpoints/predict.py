@@ -57,18 +57,18 @@ class PredictEndpoint:
         started_ns = time.perf_counter_ns()
         context = request_context(scope)
         if _is_small(body, predictor):
-            answer = self._answer(body, predictor, context, started_ns)
+            answered = self._answer(body, predictor, context, started_ns)
         else:
-            answer = await asyncio.get_running_loop().run_in_executor(
+            answered = await asyncio.get_running_loop().run_in_executor(
                 self._batches, self._answer, body, predictor, context, started_ns
             )
-        text, decoded, inference_s = answer
+        answer, decoded, inference_s = answered
         self._count(len(decoded.matrix), inference_s)
         if decoded.warnings.n_found:
             self._metrics.unknown_categories.inc(decoded.warnings.n_found)
-        headers = [(b"content-length", b"%d" % len(text)), (b"content-type", b"application/json")]
+        headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": text})
+        await send({"type": "http.response.body", "body": answer})
 
     def answer_plain(self, body: bytes, context: RequestContext) -> bytes | None:
         """The answer to a small and plain body; None, with nothing done, for any other, or if no model serves."""

@@ -51,15 +51,12 @@ class InstancesDecoder:
         InvalidRequest
             With every fault that it has, in the order of the instances.
         """
-        read = (
-            None
-            if self._codec is None
-            else self._codec.read(body, max_instances, unknown_is_missing, MAX_LISTED_FAULTS)
-        )
-        if read is None:
-            return self._reader.read(body, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
-        rows, n_unknown, unknown = read
-        return Decoded(self._to_matrix(rows), None, {}, self._reader.warn(unknown, n_unknown))
+        if self._codec is not None:
+            plain = self._codec.read(body, max_instances, unknown_is_missing, MAX_LISTED_FAULTS)
+            if plain is not None:
+                rows, n_unknown, unknown = plain
+                return Decoded(self._to_matrix(rows), None, {}, self._reader.warn(unknown, n_unknown))
+        return self._reader.read(body, max_instances=max_instances, unknown_is_missing=unknown_is_missing)
 
     def read_plain(self, body: bytes, max_instances: int) -> npt.NDArray[np.float32] | None:
         """

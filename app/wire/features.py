@@ -102,7 +102,7 @@ def _read_boolean(value: Any) -> float:
 
 def _category_reader(feature: Feature) -> Callable[[Any], float]:
     codes = feature.codes
-    kind = type(next(iter(codes)))
+    kind = str if feature.has_names else int
     expected = "one of the names" if kind is str else "one of the numbers"
     known = _list_categories(feature)
 

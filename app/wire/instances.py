@@ -68,9 +68,8 @@ class InstancesReader:
         warnings = Faults()
         for index, column, text in unknown:
             feature = self._features[column]
-            value = text if isinstance(next(iter(feature.codes)), str) else int(text)
             try:
-                self._readers[feature.name].read(value)
+                self._readers[feature.name].read(text if feature.has_names else int(text))
             except UnknownCategory as error:
                 warnings.add_lazily(index, feature.name, error.code, error.describe)
         warnings.n_found = n_found

@@ -73,9 +73,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _describe(feature: Feature) -> tuple[bytes, bytes, int, bool, tuple[bytes, ...], tuple[float, ...]]:
-    categories = feature.categories or ()
-    is_name = bool(categories) and isinstance(categories[0], str)
-    kind = (_NAME if is_name else _CODE) if feature.type is FeatureType.CATEGORY else _KINDS[feature.type]
+    kind = (_NAME if feature.has_names else _CODE) if feature.type is FeatureType.CATEGORY else _KINDS[feature.type]
     # A category that is not plain is unknown to the codec, which leaves the body to the other decoder.
     known = [(str(name), code) for name, code in feature.codes.items() if _is_plain(str(name))]
     return (

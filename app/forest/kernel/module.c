@@ -119,8 +119,7 @@ static int Forest_init(ForestObject *self, PyObject *args, PyObject *kwargs) {
         return refuse("a forest is made once");
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSSSSSSSSIisz", names, &nodes, &leaves, &roots, &groups, &depths,
                                      &has_categories, &sets, &is_category, &base_scores, &n_codes, &feature_bits,
-                                     &transform,
-                                     &walk))
+                                     &transform, &walk))
         return -1;
     Forest *forest = &self->forest;
     size_t n_leaves, n_roots, n_groups_of, n_depths, n_flags;

@@ -109,8 +109,13 @@ typedef struct {
     Cell cell;
 } Unknown;
 
-static void take_row(const Reading *reading, float *row, Result *result) {
-    size_t n_features = reading->codec->n_features;
+/* 0, or -1 without memory. */
+static int take_row(const Reading *reading, Result *result) {
+    size_t n_features = reading->codec->n_features, size = n_features * sizeof(float);
+    float *row = (float *)buffer_reserve(&result->rows, size);
+    if (!row)
+        return -1;
+    result->rows.length += size;
     for (size_t i = 0; i < n_features; i++)
         row[i] = NAN;
     for (size_t i = 0; i < reading->n_cells; i++) {
@@ -121,7 +126,7 @@ static void take_row(const Reading *reading, float *row, Result *result) {
             buffer_add(&result->unknown, &unknown, sizeof unknown);
         }
     }
-    buffer_add(&result->rows, row, n_features * sizeof(float));
+    return result->unknown.failed ? -1 : 0;
 }
 
 /* A batch gives way to others after so much of its body, as it does in the forest's kernel. */
@@ -134,20 +139,16 @@ static int read_body(const Codec *codec, Text body, size_t max_instances, int un
     int failed = reading_begin(&reading, codec, body, unknown_is_missing);
     if (failed)
         return failed;
-    float *row = malloc(codec->n_features * sizeof(float));
     const char *stretch = reading.at;
-    failed = !row;
     while (!failed && (step = reading_next(&reading)) == INSTANCE && reading.instance <= max_instances) {
-        take_row(&reading, row, result);
-        failed = result->rows.failed || result->unknown.failed;
+        failed = take_row(&reading, result);
         if (reading.at - stretch > BYTES_AT_A_STRETCH) {
             stretch = reading.at;
             sched_yield();
         }
     }
-    free(row);
     reading_end(&reading);
-    return failed ? -1 : step == END ? 0 : 1;
+    return failed ? failed : step == END ? 0 : 1;
 }
 
 /* Instance, column and text of each unknown category, `n` of them. */

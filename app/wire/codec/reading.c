@@ -82,13 +82,10 @@ int reading_begin(Reading *reading, const Codec *codec, Text body, int unknown_i
     if (!is(name, "instances") || !take(reading, ':') || !take(reading, '['))
         return 1;
     size_t n = codec->n_features;
-    reading->cells = malloc(n * sizeof(Cell)); /* by itself, so that the sanitizers watch its end */
-    reading->seen = malloc(2 * n * sizeof(uint32_t));
-    if (!reading->cells || !reading->seen) {
-        reading_end(reading);
+    if (!(reading->seen = malloc(n * (2 * sizeof(uint32_t) + sizeof(Cell)))))
         return -1;
-    }
     reading->order = reading->seen + n;
+    reading->cells = (Cell *)(reading->order + n); /* aligned by two for each, and last for the sanitizers */
     for (size_t i = 0; i < n; i++) {
         reading->seen[i] = 0;
         reading->order[i] = (uint32_t)i;
@@ -96,10 +93,7 @@ int reading_begin(Reading *reading, const Codec *codec, Text body, int unknown_i
     return 0;
 }
 
-void reading_end(Reading *reading) {
-    free(reading->cells);
-    free(reading->seen);
-}
+void reading_end(Reading *reading) { free(reading->seen); }
 
 /* The column of the member that comes `nth`; callers nearly always name features in one order. */
 static inline int take_column(Reading *reading, size_t nth, uint32_t *column) {

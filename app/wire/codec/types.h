@@ -13,7 +13,7 @@ typedef struct {
     PyObject *kept; /* the tuple whose bytes objects `codec` points into; NULL while there is no codec */
 } CodecObject;
 
-/* A larger body is worth letting the GIL go for, and so are the lines of larger ones, which take longer to read than that. */
+/* A larger body is worth letting the GIL go for while it is read, and larger ones while their lines are written. */
 #define UNLOCKED_BYTES (16 * 1024)
 #define UNLOCKED_LINES_BYTES (64 * 1024)
 
