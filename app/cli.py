@@ -7,10 +7,12 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from app import __version__
 from app.line_sink import LineSink
+from app.processes import hide_scikit_learn
 from app.service_log import configure_logging
 from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
 
@@ -90,14 +92,16 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _run_server(settings: Settings, standard_output: LineSink) -> int:
-    # xgboost imports scikit-learn where it is installed, as it is for training: 2 s that serving has no use for.
-    # None in sys.modules makes that import fail, and xgboost then does without.
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+    hide_scikit_learn()
     from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
     from app.errors import ModelUriInvalid
     from app.http_server import listen, make_server
+    from app.last_verified import LastVerified
     from app.main import create_app
+    from app.metrics import Metrics
+    from app.polling import RegistryWatch
+    from app.preparation.child import Preparation
     from app.registry.registry import MlflowRegistry
     from app.registry.store import registry_uri, tracking_uri
 
@@ -106,13 +110,27 @@ def _run_server(settings: Settings, standard_output: LineSink) -> int:
     collectors = CollectorRegistry()
     ProcessCollector(registry=collectors)
     PlatformCollector(registry=collectors)
+    metrics = Metrics(collectors)
+
+    is_hopeless = threading.Event()
 
     def stop() -> None:
         server.should_exit = True
 
+    def give_up() -> None:
+        is_hopeless.set()
+        stop()
+
     try:
         registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
-        app = create_app(settings, registry, collectors, standard_output, on_load_failure=stop)
+        source = RegistryWatch(
+            settings,
+            registry,
+            Preparation(registry, settings.cache_dir),
+            LastVerified(settings.cache_dir / "last_verified", " ".join(registry.to_json())),
+            metrics,
+        )
+        app = create_app(settings, source, metrics, standard_output, on_hopeless=give_up)
         listener = listen(settings.host, settings.port)
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
@@ -124,7 +142,7 @@ def _run_server(settings: Settings, standard_output: LineSink) -> int:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     log.info("listening on http://%s:%d; GET /docs there shows the API", host, listener.getsockname()[1])
     server.run([listener])
-    return 1 if app.state.rollout.failure else 0
+    return 1 if is_hopeless.is_set() else 0
 
 
 def _open_standard_descriptors() -> None:

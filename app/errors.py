@@ -8,6 +8,7 @@ ServingError                500
 │   ├── BodyTooLarge        413
 │   ├── TooManyInstances    413
 │   └── UnsupportedMedia    415
+├── NotAnOperator           403  what only operators may ask
 ├── ModelNotReady           503  retry later
 ├── ServiceEnding           503  retry, which reaches another process
 └── PredictionNotFinite     500  the model answered NaN or infinity
@@ -16,7 +17,8 @@ ModelError                       a model version that cannot be served; never re
 ├── ModelNotFound                the registry has no such model, version or alias
 ├── RegistryUnreachable          nobody answered
 ├── CacheUnwritable              its files could not be kept on this machine
-└── ModelUnfit                   found, but it must not serve
+├── ModelUnfit                   found, but it must not serve
+└── SignatureChanged             fit, but it would refuse what is asked of the one that serves
 BodiesUnavailable                no bodies can be made up for a running service; `treeserve bodies` says why
 """
 
@@ -135,6 +137,14 @@ class UnsupportedMedia(InvalidRequest):
     title = "The content type is not supported"
 
 
+class NotAnOperator(ServingError):
+    """The caller asks for what only operators may."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "not_an_operator"
+    title = "This is for operators"
+
+
 class ModelNotReady(ServingError):
     """No verified model version serves yet."""
 
@@ -180,6 +190,10 @@ class CacheUnwritable(ModelError):
 
 class ModelUnfit(ModelError):
     """The model version was found and must not serve: pickled, corrupt or contradictory."""
+
+
+class SignatureChanged(ModelError):
+    """The model version would refuse instances that the one it shall replace accepts."""
 
 
 class BodiesUnavailable(Exception):

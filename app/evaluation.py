@@ -8,25 +8,20 @@ for a difference, a bug of ours or another version of XGBoost, the model version
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.artifacts import MAX_GOLDEN_INSTANCES
 from app.forest.boundary_rows import draw_boundary_rows
-from app.forest.document import read_booster, read_learner
-from app.forest.kernel_forest import FloatMatrix, KernelForest, find_trees, pack_learner
+from app.forest.document import read_learner
+from app.forest.kernel_forest import FloatMatrix, KernelForest, find_trees
 from app.forest.packing import NotCovered
-from app.mlmodel import read_model_folder
 from app.predictor import Evaluator, Predictor
 
 if TYPE_CHECKING:
     from app.forest.xgboost_forest import XGBoostForest
-
-log = logging.getLogger(__name__)
 
 _N_BOUNDARY_ROWS = 2_000
 _N_SINGLE_ROWS = 100  # a row by itself is walked in another way than many
@@ -49,40 +44,15 @@ def choose_evaluator(predictor: Predictor) -> Predictor:
     reference = _xgboost(predictor)
     learner = read_learner(reference.raw())
     try:
-        kernel = KernelForest(learner, n_rounds=reference.n_rounds)
+        kernel = KernelForest.of_learner(learner, n_rounds=reference.n_rounds)
     except NotCovered as error:
-        log.info("XGBoost answers for %s, because the kernel does not: %s", predictor.version, error)
         return replace(predictor, evaluator=Evaluator("xgboost", str(error)))
     n_features = predictor.signature.n_features
     rows = np.vstack([draw_boundary_rows(find_trees(learner), n_features, _N_BOUNDARY_ROWS), _golden_rows(predictor)])
     if (n_wrong := _count_differences(kernel, reference, rows)) > 0:
         reason = f"the kernel ({kernel.walk}) differs from XGBoost on {n_wrong} of {len(rows)} rows"
-        log.warning("XGBoost answers for %s: %s; please report it with the model", predictor.version, reason)
         return replace(predictor, evaluator=Evaluator("xgboost", reason, has_disagreed=True))
     return replace(predictor, forest=kernel, evaluator=Evaluator.of(kernel))
-
-
-def reads_alike(path: Path, predictor: Predictor) -> bool:
-    """
-    Whether a model folder's booster, read here, is to the last bit the forest that XGBoost makes of it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The folder that `predictor` was loaded from.
-    predictor : Predictor
-        With XGBoost as its evaluator, and trees that the kernel covers.
-    """
-    booster = read_model_folder(path).booster
-    if booster.suffix != ".ubj":
-        return False
-    reference = _xgboost(predictor)
-    document, learner = read_booster(booster.read_bytes())
-    try:
-        packed = pack_learner(learner, reference.n_rounds)
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError, NotCovered):
-        return False  # an older layout, perhaps, which XGBoost has written anew as it is today
-    return document == reference.document and packed == pack_learner(read_learner(reference.raw()), reference.n_rounds)
 
 
 def _xgboost(predictor: Predictor) -> XGBoostForest:

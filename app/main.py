@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,15 +17,16 @@ from app.endpoints.openapi import add_openapi
 from app.endpoints.operations import operations_router
 from app.endpoints.predict import PATH, PredictEndpoint
 from app.endpoints.problem import answer_http_exception, answer_serving_error
+from app.endpoints.refresh import refresh_router
 from app.endpoints.short_way import ShortWay
-from app.errors import ModelError, ServingError
+from app.errors import ServingError
 from app.line_sink import LineSink, open_file
 from app.metrics import Metrics
 from app.payload_log import PayloadLog
-from app.registry.registry import Registry
+from app.polling import Source
 from app.rollout import Rollout
 from app.settings import Settings
-from app.verdicts import Verdicts
+from app.standing import Role, Standing
 
 
 class Service(FastAPI):
@@ -56,50 +55,46 @@ class Service(FastAPI):
 
 def create_app(
     settings: Settings,
-    registry: Registry,
-    collectors: CollectorRegistry,
+    source: Source,
+    metrics: Metrics,
     standard_output: LineSink,
-    on_load_failure: Callable[[], None] = lambda: None,
+    on_hopeless: Callable[[], None] = lambda: None,
 ) -> Service:
     """
-    Make the service. It starts to load its model when the server starts it.
+    Make the service. It starts to follow its source when the server starts it.
 
     Parameters
     ----------
     settings : Settings
-    registry : Registry
-        Where model versions come from.
-    collectors : prometheus_client.CollectorRegistry
-        Where the metrics are kept; one an app.
+    source : Source
+        Who tells which model versions shall serve.
+    metrics : Metrics
     standard_output : LineSink
         Where the payload log goes unless the settings name a file or turn it off.
-    on_load_failure : callable
-        Called from a thread of its own if the model version cannot serve; the reason is logged
-        and stands in ``app.state.rollout.failure``.
+    on_hopeless : callable
+        Called from another thread if no model version can ever serve; the reason is logged.
 
     Raises
     ------
     OSError
         If the payload log's file cannot be opened.
     """
-    metrics = Metrics(collectors)
     sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
-    rollout = Rollout(registry, settings.model_uri, metrics, Verdicts(settings.cache_dir / "verdicts"))
+    rollout = Rollout(metrics)
     endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
 
-    def load() -> None:
-        try:
-            rollout.load()
-        except ModelError:
-            on_load_failure()
+    def follow(role: Role, standing: Standing) -> None:
+        rollout.follow(role, standing)
+        if role is Role.CHAMPION and standing.is_hopeless:
+            on_hopeless()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         payload_log.start()
-        # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
-        threading.Thread(target=load, name="rollout", daemon=True).start()
+        source.start(follow)
         yield
+        source.close()
         endpoint.close()
         if payload_log.close() and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
@@ -114,6 +109,7 @@ def create_app(
     app.predict = RequestMiddleware(endpoint, metrics, PATH)
     app.short_way = ShortWay(endpoint, metrics)
     app.include_router(model_router(rollout, settings))
+    app.include_router(refresh_router(source, settings))
     app.include_router(operations_router(rollout, metrics))
     add_docs(app)
     add_openapi(app, rollout, settings)

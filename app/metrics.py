@@ -69,13 +69,32 @@ class Metrics:
         )
         self.model_info = Gauge(
             "treeserve_model_info",
-            "1 for the model version that serves: which version answered when.",
-            ["name", "version", "alias", "run_id"],
+            "1 for the model version that serves in a role: which version answered when.",
+            ["role", "name", "version", "alias", "run_id"],
+            registry=registry,
+        )
+        self.swaps = Counter(
+            "treeserve_swaps", "Model versions that took another one's place: promotions.", ["role"], registry=registry
+        )
+        self.rejections = Counter(
+            "treeserve_rejections",
+            "Model versions that the registry named and that could not serve, by the reason: promotions in vain.",
+            ["role", "reason"],
+            registry=registry,
+        )
+        self.registry_checks = Counter(
+            "treeserve_registry_checks", "Questions to the registry: does it answer.", ["outcome"], registry=registry
+        )
+        for outcome in ("answered", "failed"):
+            self.registry_checks.labels(outcome)
+        self.staleness = Gauge(
+            "treeserve_registry_staleness_seconds",
+            "Since the registry last said that what serves is what it names: whether promotions arrive.",
             registry=registry,
         )
         self.model_load_duration = Gauge(
             "treeserve_model_load_duration_seconds",
-            "Resolving, downloading, loading and verifying the model version that serves: the cost of a start.",
+            "From asking the registry to serving what it names, with download and verification: the cost of a swap.",
             registry=registry,
         )
         self.kernel_disagrees = Gauge(

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from app.artifacts import Card, GoldenRows, UnknownCategoryPolicy, read_artifact
 from app.errors import InvalidRequest, ModelUnfit
-from app.forest.document import BoosterDocument, read_booster
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.mlmodel import ModelFolder, read_model_folder
 from app.model_version import ModelVersion
@@ -99,45 +98,71 @@ class Predictor:
     example: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: Path, version: ModelVersion, *, is_kernel_known: bool = False) -> Predictor:
+    def of(
+        cls,
+        version: ModelVersion,
+        signature: Signature,
+        forest: Forest,
+        evaluator: Evaluator,
+        objective: str,
+        *,
+        card: Card | None,
+        profile: ReferenceProfile | None,
+        example: Mapping[str, Any],
+        golden: GoldenRows | None = None,
+    ) -> Predictor:
+        """Put a predictor together from what is not derived; the parameters are the attributes."""
+        return cls(
+            version=version,
+            signature=signature,
+            forest=forest,
+            evaluator=evaluator,
+            objective=objective,
+            card=card,
+            profile=profile,
+            golden=golden,
+            decoder=InstancesDecoder(signature),
+            answers=AnswerEncoder(version),
+            log_members=common_members(version),
+            example=example,
+        )
+
+    @classmethod
+    def load(cls, path: Path, version: ModelVersion) -> Predictor:
         """
-        Load a model folder as MLflow wrote it.
+        Load a model folder as MLflow wrote it, with XGBoost as its evaluator.
+
+        Imports XGBoost, and takes a second: a service does it in a process of its own (`app.preparation`).
 
         Parameters
         ----------
         path : pathlib.Path
         version : ModelVersion
-        is_kernel_known : bool
-            Whether the kernel is known to answer as XGBoost does: it is the evaluator then, and XGBoost, which is slow
-            to import, is not opened at all. Otherwise XGBoost is, until the two have been compared.
 
         Raises
         ------
         ModelUnfit
             If a file is missing, corrupt or pickled, or two of them contradict each other.
         """
+        from app.forest.xgboost_forest import XGBoostForest
+
         folder = read_model_folder(path)
         card = read_artifact(Card, folder.extra_file("card.json"))
         _check_digest(folder, card)
-        forest, document, evaluator = _open_booster(folder, is_kernel_known)
+        forest = XGBoostForest(folder.booster, stops_at_best_iteration=folder.is_scikit_learn_wrapper)
         categories = {} if card is None else card.categories
-        signature = build_signature(document.features, folder.inputs, categories)
-        decoder = InstancesDecoder(signature)
+        signature = build_signature(forest.document.features, folder.inputs, categories)
         golden = read_artifact(GoldenRows, folder.extra_file("golden.json"))
-        version = replace(version, run_id=version.run_id or folder.run_id)
-        return cls(
-            version=version,
-            signature=signature,
-            forest=forest,
-            evaluator=evaluator,
-            objective=document.objective,
+        return cls.of(
+            replace(version, run_id=version.run_id or folder.run_id),
+            signature,
+            forest,
+            Evaluator("xgboost", "the kernel has not been compared with it yet"),
+            forest.document.objective,
             card=card,
             profile=read_artifact(ReferenceProfile, folder.extra_file("profile.json")),
+            example=_choose_example(signature, folder.input_example, golden),
             golden=golden,
-            decoder=decoder,
-            answers=AnswerEncoder(version),
-            log_members=common_members(version),
-            example=_choose_example(signature, decoder, folder.input_example, golden),
         )
 
     def unknown_is_missing(self, policy: UnknownCategoryPolicy | None) -> bool:
@@ -150,19 +175,6 @@ class Predictor:
             The operator's word; None leaves it to the model's card, and that to "reject".
         """
         return (policy or (self.card and self.card.unknown_category)) == "missing"
-
-
-def _open_booster(folder: ModelFolder, is_kernel_known: bool) -> tuple[Forest, BoosterDocument, Evaluator]:
-    stops = folder.is_scikit_learn_wrapper
-    if is_kernel_known:
-        document, learner = read_booster(folder.booster.read_bytes())
-        kernel = KernelForest(learner, n_rounds=document.count_rounds(stops_at_best_iteration=stops))
-        return kernel, document, Evaluator.of(kernel)
-    # Only here, for it takes as long as all the rest of a start.
-    from app.forest.xgboost_forest import XGBoostForest
-
-    forest = XGBoostForest(folder.booster, stops_at_best_iteration=stops)
-    return forest, forest.document, Evaluator("xgboost", "the kernel has not been compared with it yet")
 
 
 def _check_digest(folder: ModelFolder, card: Card | None) -> None:
@@ -182,9 +194,10 @@ def _check_digest(folder: ModelFolder, card: Card | None) -> None:
 
 
 def _choose_example(
-    signature: Signature, decoder: InstancesDecoder, logged: Mapping[str, Any] | None, golden: GoldenRows | None
+    signature: Signature, logged: Mapping[str, Any] | None, golden: GoldenRows | None
 ) -> Mapping[str, Any]:
     """MLflow's input example if it can be predicted as it is, else a golden row, else the plainest values."""
+    decoder = InstancesDecoder(signature)
     for candidate in (logged, golden.instances[0] if golden else None):
         if candidate is not None:
             try:

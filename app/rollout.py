@@ -1,52 +1,175 @@
 """
-Which model version answers: from the URI to a verified predictor in service.
+Which model version answers: the whole way from a model URI to the predictor of a request.
 
-Resolve, fetch, load, verify, and only then one assignment that makes it current.
+    Watch.check      URI ─ resolve ─ prepare: download, verify, pack, in a child process ─ Standing
+    Rollout.follow   Standing ─ read what was prepared, let it answer its trial ─ one assignment ─ predictor
+
+One process watches the registry, and tells those that serve how things stand. Whatever fails on the way is counted,
+told and tried again, and what serves goes on serving.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
-from app.errors import ModelError, ModelNotReady
-from app.evaluation import choose_evaluator, reads_alike
-from app.forest.kernel_forest import KernelForest
+from app.compatibility import find_contradictions
+from app.errors import ModelError, ModelNotFound, ModelNotReady, SignatureChanged
+from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import ModelVersion
 from app.predictor import Predictor
+from app.preparation.file import read_prepared, read_signature
+from app.preparation.prepared import Prepared
 from app.registry.registry import Registry
-from app.verdicts import Verdicts
-from app.verification import verify, verify_files
+from app.signature import Signature
+from app.standing import Role, Standing, Trouble
 
 log = logging.getLogger(__name__)
+
+Prepare = Callable[[ModelVersion], Prepared]  # raises `ModelError`
+T = TypeVar("T")
+
+
+class Watch:
+    """
+    What one model URI means, and whether that may serve.
+
+    Attributes
+    ----------
+    standing : Standing
+        As of the last check.
+    signature : Signature or None
+        Of what shall serve.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        uri: str,
+        registry: Registry,
+        prepare: Prepare,
+        last_verified: LastVerified,
+        metrics: Metrics,
+        replaces: Callable[[], Signature | None],
+    ) -> None:
+        """
+        Watch a URI.
+
+        Parameters
+        ----------
+        replaces : callable
+            What callers of a new version go by; None if they go by the new one's.
+        """
+        self._role = role
+        self._registry = registry
+        self._prepare = prepare
+        self._last_verified = last_verified
+        self._metrics = metrics
+        self._replaces = replaces
+        self.standing = Standing(uri)
+        self.signature: Signature | None = None
+
+    def check(self, *, at_once: bool = False) -> Standing:
+        """
+        Ask the registry, and prepare what it names if that is new; blocks as long as that takes, and never fails.
+
+        Parameters
+        ----------
+        at_once : bool
+            Whether a version that was rejected is tried again before it is due.
+        """
+        before, began_s = self.standing, time.monotonic()
+        version: ModelVersion | None = None
+        try:
+            version = _call(self._registry.resolve, before.uri)
+            if at_once or not _is_rejected(version, before.trouble):
+                prepared = self._bring(version)
+                since_s = before.began_at_s if prepared == before.prepared else began_s
+                self.standing = Standing(before.uri, prepared, time.monotonic(), since_s)
+        except ModelError as error:
+            self.standing = self._stay(error, version)
+        self._metrics.registry_checks.labels("failed" if version is None else "answered").inc()
+        return self.standing
+
+    def _bring(self, version: ModelVersion) -> Prepared:
+        """The version, ready to serve: it serves already, or is verified now."""
+        known = self.standing.prepared
+        if known and known.version == version and known.file.is_file():
+            return known
+        log.info("%s is %s, which is made ready", self.standing.uri, version)
+        prepared = _call(self._prepare, version)
+        signature, replaced = read_signature(prepared), self._replaces()
+        if replaced and (reasons := find_contradictions(replaced, signature)):
+            shown = "; ".join(reasons[:5]) + ("; …" if reasons[5:] else "")
+            raise SignatureChanged(
+                f"it would refuse instances that are accepted now: {shown}. If callers are ready for it, set "
+                "TREESERVE_SIGNATURE_POLICY=any"
+            )
+        self.signature = signature
+        self._last_verified.remember(self.standing.uri, version)
+        return prepared
+
+    def _stay(self, error: ModelError, rejected: ModelVersion | None) -> Standing:
+        """How things stand when the registry does not answer, or names a version that cannot serve."""
+        before = self.standing
+        trouble = Trouble.of(error, rejected.version if rejected else None, before.trouble)
+        prepared = before.prepared or self._recall(rejected)
+        if self._role is Role.CHALLENGER and rejected is None and isinstance(error, ModelNotFound):
+            prepared = None  # there is none, or none any more
+        if rejected:
+            self._metrics.rejections.labels(self._role, trouble.kind).inc()
+        if before.trouble is None or before.trouble.reason != trouble.reason:
+            what = f"{rejected} is rejected: {error}" if rejected else str(error)
+            nothing = "no model serves" if self._role is Role.CHAMPION else "there is no challenger"
+            serves = f"{prepared.version} serves" if prepared else nothing
+            level = logging.ERROR if prepared or self._role is Role.CHALLENGER else logging.CRITICAL
+            log.log(level, "%s: %s", serves, what, extra={"ecs": {"error.type": trouble.kind}})
+        return replace(before, prepared=prepared, trouble=trouble)
+
+    def _recall(self, rejected: ModelVersion | None) -> Prepared | None:
+        """What the URI meant when that was verified last, perhaps before this process began."""
+        version = self._last_verified.recall(self.standing.uri)
+        if version is None or version == rejected:
+            return None
+        try:
+            prepared = _call(self._prepare, version)
+            self.signature = read_signature(prepared)
+        except ModelError as error:
+            log.warning("%s was verified last, and cannot serve either: %s", version, error)
+            return None
+        return prepared
 
 
 class Rollout:
     """
-    Holds the predictor that serves.
+    The predictors that serve in this process.
 
     Attributes
     ----------
-    predictor : Predictor or None
-        The one that serves; None before the first.
-    failure : ModelError or None
-        Why no model version serves, once that is known.
+    predictor, challenger : Predictor or None
+        The champion and the challenger, each None before the first. Hold the reference for the length of a request.
+    standings : dict of Role to Standing
+        As they were told last.
     """
 
-    def __init__(self, registry: Registry, model_uri: str, metrics: Metrics, verdicts: Verdicts) -> None:
-        self._registry = registry
-        self._model_uri = model_uri
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._verdicts = verdicts
+        self._serving: dict[Role, Prepared | None] = {}
+        self._failures: dict[Role, str] = {}
         self.predictor: Predictor | None = None
-        self.failure: ModelError | None = None
+        self.challenger: Predictor | None = None
+        self.standings: dict[Role, Standing] = {}
+        self._began_at_s = time.monotonic()
+        metrics.staleness.set_function(self._staleness_s)
 
     @property
     def current(self) -> Predictor:
         """
-        The predictor that serves now; hold the reference for the length of a request.
+        The champion that serves now.
 
         Raises
         ------
@@ -54,58 +177,92 @@ class Rollout:
             If none does, with the reason.
         """
         if self.predictor is None:
-            raise ModelNotReady(
-                f"No model version serves: {self.failure}" if self.failure else "The model version is being loaded."
-            )
+            standing = self.standings.get(Role.CHAMPION)
+            trouble = standing and standing.trouble
+            if reason := self._failures.get(Role.CHAMPION) or (trouble and trouble.reason):
+                raise ModelNotReady(f"No model version serves: {reason}")
+            raise ModelNotReady("The model version is being loaded.")
         return self.predictor
 
-    def load(self) -> None:
-        """
-        Bring the model version that the URI names into service; blocks for seconds.
-
-        Raises
-        ------
-        ModelError
-            If it cannot serve; the text says why and what to do.
-        """
-        started = time.monotonic()
+    def follow(self, role: Role, standing: Standing) -> None:
+        """Let serve what shall serve. Where that fails, what serves goes on, and the next call tries again."""
+        self.standings[role] = standing
+        prepared = standing.prepared
+        if prepared == self._serving.get(role):
+            return
         try:
-            version = self._registry.resolve(self._model_uri)
-            log.info("%s is %s; fetching and verifying it", self._model_uri, version)
-            folder = self._registry.fetch(version)
-            predictor = self._load(folder, version)
+            predictor = _call(read_prepared, prepared) if prepared else None
         except ModelError as error:
-            self.failure = error
-            log.critical("no model serves: %s", error, extra={"ecs": {"error.type": type(error).__name__}})
-            raise
-        except Exception as error:  # or the process would load for ever, neither ready nor failed
-            log.critical("no model serves: loading it failed", exc_info=error)
-            self.failure = ModelError("loading it failed unexpectedly; the log says why")
-            raise self.failure from error
-        self.predictor = predictor
-        version = predictor.version
-        duration_s = time.monotonic() - started
-        self._metrics.kernel_disagrees.set(predictor.evaluator.has_disagreed)
-        self._metrics.model_load_duration.set(duration_s)
-        self._metrics.model_info.labels(version.name, version.version, version.alias or "", version.run_id or "").set(1)
-        log.info(
-            "%s serves, %d features, evaluated by %s, verified in %.2f s",
-            version,
-            predictor.signature.n_features,
-            predictor.evaluator.name,
-            duration_s,
-            extra={"ecs": {"treeserve.model.name": version.name, "treeserve.model.version": version.version}},
-        )
+            if self._failures.get(role) != str(error):
+                log.error("%s cannot serve in this process: %s", prepared and prepared.version, error)
+            self._failures[role] = str(error)
+            return
+        self._failures.pop(role, None)
+        before = self._assign(role, predictor)
+        self._serving[role] = prepared
+        _record_swap(self._metrics, role, before, predictor, time.monotonic() - standing.began_at_s)
 
-    def _load(self, folder: Path, version: ModelVersion) -> Predictor:
-        is_known = self._verdicts.holds(folder)
-        if not is_known:
-            verify_files(folder)
-        loaded = Predictor.load(folder, version, is_kernel_known=is_known)
-        verify(loaded)
-        if is_known:
-            return loaded
-        predictor = choose_evaluator(loaded)
-        if isinstance(predictor.forest, KernelForest) and reads_alike(folder, loaded):
-            self._verdicts.record(folder)
-        return predictor
+    def _staleness_s(self) -> float:
+        """Seconds since the registry last said that the champion is what it names."""
+        standing = self.standings.get(Role.CHAMPION)
+        if standing and standing.is_pinned and standing.is_confirmed:
+            return 0.0  # it is never asked again
+        return time.monotonic() - ((standing and standing.confirmed_at_s) or self._began_at_s)
+
+    def _assign(self, role: Role, predictor: Predictor | None) -> Predictor | None:
+        """Let it serve from here on; what served before it."""
+        if role is Role.CHAMPION:
+            before, self.predictor = self.predictor, predictor
+        else:
+            before, self.challenger = self.challenger, predictor
+        return before
+
+
+def _is_rejected(version: ModelVersion, trouble: Trouble | None) -> bool:
+    """Whether it is known that the version cannot serve, and too early to try again."""
+    return trouble is not None and trouble.version == version.version and time.monotonic() < trouble.retry_at_s
+
+
+def _call(do: Callable[..., T], *arguments: object) -> T:
+    """Do what may fail in any way; of what nobody expected, the log has the reason."""
+    try:
+        return do(*arguments)
+    except ModelError:
+        raise
+    except Exception as error:
+        log.exception("a model version could not be brought into service")
+        raise ModelError(f"it failed unexpectedly ({type(error).__name__}); the log says why") from error
+
+
+def _record_swap(
+    metrics: Metrics, role: Role, before: Predictor | None, now: Predictor | None, duration_s: float
+) -> None:
+    if before:
+        metrics.model_info.remove(*_labels(role, before))
+    if now is None:
+        log.info("there is no %s any more", role)
+        return
+    if before:
+        metrics.swaps.labels(role).inc()
+    metrics.model_info.labels(*_labels(role, now)).set(1)
+    if role is Role.CHAMPION:
+        metrics.kernel_disagrees.set(now.evaluator.has_disagreed)
+        metrics.model_load_duration.set(duration_s)
+    log.info(
+        "%s serves as %s%s, %d features, evaluated by %s%s, %.2f s after the registry was asked",
+        now.version,
+        role,
+        f" in place of version {before.version.version}" if before else "",
+        now.signature.n_features,
+        now.evaluator.name,
+        f" ({now.evaluator.reason})" if now.evaluator.reason else "",
+        duration_s,
+        extra={"ecs": {"treeserve.model.name": now.version.name, "treeserve.model.version": now.version.version}},
+    )
+    if now.evaluator.has_disagreed:
+        log.warning("the kernel differs from XGBoost on %s; please report it with the model", now.version)
+
+
+def _labels(role: Role, predictor: Predictor) -> tuple[str, ...]:
+    version = predictor.version
+    return role, version.name, version.version, version.alias or "", version.run_id or ""

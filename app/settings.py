@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 PREFIX = "TREESERVE_"
 
@@ -40,6 +40,26 @@ class Settings(BaseModel):
         min_length=1,
         description="The model version to serve: `models:/name@alias`, `models:/name/version`, `runs:/…`, "
         "an artifact-store URI or a local directory.",
+    )
+    challenger_uri: str | None = Field(
+        None,
+        min_length=1,
+        description="A model version to try beside the one that serves, such as `models:/flight-delay@challenger`.",
+    )
+    signature_policy: Literal["same", "any"] = Field(
+        "same",
+        description="What a new model version may ask of callers: nothing that the one it replaces does not ask "
+        "(`same`), or whatever it likes (`any`). Further categories and optional features are the same.",
+    )
+    poll_interval_s: float = Field(
+        15.0,
+        gt=0,
+        description="Seconds between two looks at an alias in the registry; other URIs are not looked at again.",
+    )
+    operator_token: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="What `POST /model/refresh` wants as a bearer token; unset, it answers this machine alone.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")

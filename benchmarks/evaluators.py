@@ -45,7 +45,7 @@ def train_forest(rows: FloatMatrix, n_trees: int) -> xgboost.Booster:
 
 
 def _make_kernel(booster: xgboost.Booster) -> Evaluate:
-    return KernelForest(read_learner(bytes(booster.save_raw("ubj"))), n_rounds=None).predictions
+    return KernelForest.of_learner(read_learner(bytes(booster.save_raw("ubj"))), n_rounds=None).predictions
 
 
 def _make_xgboost(booster: xgboost.Booster) -> Evaluate:

@@ -130,7 +130,7 @@ def _try_document(raw: bytes, rows: FloatMatrix, rng: np.random.Generator) -> st
     except (KeyError, TypeError, ValueError):
         return "no document"
     try:
-        forest = KernelForest(learner, n_rounds=None, walk=str(rng.choice(WALKS)))
+        forest = KernelForest.of_learner(learner, n_rounds=None, walk=str(rng.choice(WALKS)))
     except (ModelUnfit, NotCovered):
         return "refused"
     if forest.n_features == rows.shape[1]:

@@ -20,10 +20,15 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
+from app.last_verified import LastVerified
 from app.line_sink import LineSink
 from app.main import create_app
+from app.metrics import Metrics
 from app.model_version import ModelVersion
+from app.polling import RegistryWatch
+from app.preparation.prepare import prepare
 from app.settings import Settings
+from app.standing import Role
 
 RUN_ID = "a" * 32
 MODEL_URI = "models:/flight-delay@champion"
@@ -38,20 +43,21 @@ def _set_event() -> threading.Event:
 
 @dataclass
 class FakeRegistry:
-    """Resolves every URI to version 7 in `folder`, once `may_fetch` is set; raises `failure` if there is one."""
+    """Resolves every URI to `version` in `folder`, once `may_fetch` is set; raises `failure` if there is one."""
 
     folder: Path
+    version: str = "7"
     failure: Exception | None = None
     may_fetch: threading.Event = field(default_factory=_set_event)
 
     def resolve(self, uri: str) -> ModelVersion:
         if self.failure is not None:
             raise self.failure
-        return ModelVersion("flight-delay", "7", "champion", RUN_ID, str(self.folder), is_immutable=True)
+        return ModelVersion("flight-delay", self.version, "champion", RUN_ID, str(self.folder), is_immutable=True)
 
     def fetch(self, version: ModelVersion) -> Path:
         assert self.may_fetch.wait(WAIT_S)
-        return self.folder
+        return Path(version.source)
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Service:
     client: TestClient
     collectors: CollectorRegistry
     payload_log: Path
-    load_failed: threading.Event
+    hopeless: threading.Event
 
     def sample(self, metric: str, /, **labels: str) -> float | None:
         """The value of one metric; None where it has no such labels."""
@@ -105,13 +111,24 @@ def run_service(
     Settings are the fields of `Settings` that are not the defaults.
     """
     given = {"model_uri": MODEL_URI, "payload_log": str(log_file), "cache_dir": log_file.parent / "cache"} | settings
+    valid = Settings.model_validate(given)
     collectors = CollectorRegistry()
-    load_failed = threading.Event()
-    app = create_app(Settings.model_validate(given), registry, collectors, LineSink(1), on_load_failure=load_failed.set)
-    with TestClient(app, follow_redirects=False) as client:
+    metrics = Metrics(collectors)
+    hopeless = threading.Event()
+    cache = Path(valid.cache_dir)
+    source = RegistryWatch(
+        valid,
+        registry,
+        lambda version: prepare(version, registry, [cache / "prepared"]),
+        LastVerified(cache / "last_verified", "a store"),
+        metrics,
+    )
+    app = create_app(valid, source, metrics, LineSink(1), on_hopeless=hopeless.set)
+    with TestClient(app, follow_redirects=False, client=("127.0.0.1", 50_000)) as client:
         rollout = app.state.rollout
         for _ in wait():
-            if ready is None or rollout.predictor or rollout.failure:
+            standing = rollout.standings.get(Role.CHAMPION)
+            if ready is None or rollout.predictor or (standing and standing.trouble):
                 break
-        assert ready in (None, rollout.predictor is not None), rollout.failure
-        yield Service(app, client, collectors, log_file, load_failed)
+        assert ready in (None, rollout.predictor is not None), standing
+        yield Service(app, client, collectors, log_file, hopeless)

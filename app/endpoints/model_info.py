@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.artifacts import DataDescription, UnknownCategoryPolicy
-from app.predictor import Predictor
 from app.profile import ReferenceProfile
 from app.rollout import Rollout
 from app.settings import Settings
 from app.signature import Category, FeatureType
+from app.standing import Role, Standing
 
 
 class FeatureInfo(BaseModel):
@@ -62,6 +64,28 @@ class TrainingInfo(BaseModel):
     libraries: dict[str, str]
 
 
+class RejectedInfo(BaseModel):
+    """A version that the registry names and that does not serve."""
+
+    version: str
+    reason: str
+    at: str = Field(description="When it was tried last, ISO 8601 in UTC.")
+
+
+class StandingInfo(BaseModel):
+    """How what serves stands to what the registry names."""
+
+    uri: str
+    version: str | None = Field(description="The one that serves; null for a challenger that is not there.")
+    state: Literal["confirmed", "unconfirmed", "rejected"] = Field(
+        description="`confirmed`: it is what the registry names. `unconfirmed`: the registry does not say. `rejected`: "
+        "the registry names another version, which cannot serve."
+    )
+    reason: str | None = Field(description="Why it is not confirmed.")
+    confirmed_s_ago: float | None = Field(description="Seconds since the registry said so last; null if never.")
+    rejected: RejectedInfo | None
+
+
 class ModelInfo(BaseModel):
     """The model version that serves."""
 
@@ -77,6 +101,7 @@ class ModelInfo(BaseModel):
     unknown_category: UnknownCategoryPolicy = Field(
         description="What an unknown category is: an error, or a missing value."
     )
+    rollout: dict[Role, StandingInfo] = Field(description="Champion and, if one is to be tried, challenger.")
     signature: SignatureInfo
     input_example: dict[str, Any] = Field(description="A body that /predict accepts as it is.")
     limits: LimitsInfo
@@ -87,8 +112,14 @@ class ModelInfo(BaseModel):
     training: TrainingInfo | None = Field(description="null for a model version without a card.")
 
 
-def describe_model(predictor: Predictor, settings: Settings) -> ModelInfo:
-    """Say what a predictor is."""
+def describe_model(rollout: Rollout, settings: Settings) -> ModelInfo:
+    """Say what serves; raises `ModelNotReady` if nothing does."""
+    predictor = rollout.current
+    challenger = rollout.challenger
+    versions = {
+        Role.CHAMPION: predictor.version.version,
+        Role.CHALLENGER: challenger.version.version if challenger else None,
+    }
     card = predictor.card
     return ModelInfo(
         name=predictor.version.name,
@@ -103,6 +134,7 @@ def describe_model(predictor: Predictor, settings: Settings) -> ModelInfo:
         ),
         evaluator=EvaluatorInfo(name=predictor.evaluator.name, reason=predictor.evaluator.reason),
         unknown_category="missing" if predictor.unknown_is_missing(settings.unknown_category) else "reject",
+        rollout={role: _describe_standing(standing, versions[role]) for role, standing in rollout.standings.items()},
         signature=SignatureInfo(
             features=[
                 FeatureInfo(
@@ -136,6 +168,23 @@ def model_router(rollout: Rollout, settings: Settings) -> APIRouter:
         "/model", summary="What serves, and a body to try it with", responses={503: {"description": "No model serves."}}
     )
     def get_model() -> ModelInfo:
-        return describe_model(rollout.current, settings)
+        return describe_model(rollout, settings)
 
     return router
+
+
+def _describe_standing(standing: Standing, serves: str | None) -> StandingInfo:
+    trouble = standing.trouble
+    rejected = None
+    if trouble and trouble.version:
+        at = datetime.fromtimestamp(trouble.at_s, UTC).isoformat(timespec="seconds")
+        rejected = RejectedInfo(version=trouble.version, reason=trouble.reason, at=at)
+    since_s = None if standing.confirmed_at_s is None else round(time.monotonic() - standing.confirmed_at_s, 3)
+    return StandingInfo(
+        uri=standing.uri,
+        version=serves,
+        state="rejected" if rejected else "unconfirmed" if trouble else "confirmed",
+        reason=trouble and trouble.reason,
+        confirmed_s_ago=since_s,
+        rejected=rejected,
+    )

@@ -60,12 +60,44 @@ class KernelForest:
     ----------
     walk : str
         How the processor walks it: ``avx2`` or ``scalar``.
+    packed : mapping
+        What it is made of.
     n_features : int
     n_quick_rows : int
         So many rows take less than a millisecond.
     """
 
-    def __init__(self, learner: Mapping[str, Any], *, n_rounds: int | None, walk: str | None = None) -> None:
+    def __init__(self, packed: Mapping[str, Any], walk: str | None = None) -> None:
+        """
+        Take over a packed forest.
+
+        Parameters
+        ----------
+        packed : mapping
+            As `pack_learner` makes it. The kernel keeps the arrays as they are, and checks them.
+        walk : str or None
+            ``avx2`` or ``scalar``; None for the quickest that this processor has.
+
+        Raises
+        ------
+        NotCovered
+            If the kernel is not built.
+        TypeError, ValueError
+            If a walk would leave the arrays.
+        """
+        if _kernel is None:
+            raise NotCovered("the kernel is not built")
+        self._forest = _kernel.Forest(**packed, walk=walk)
+        self.packed = packed
+        self.n_features = len(packed["is_category"])
+        self._n_groups = len(packed["base_scores"]) // np.dtype(np.float32).itemsize
+        self._n_trees = len(packed["has_categories"])
+        self.n_quick_rows = _QUICK_WORK // self._n_trees
+        self._is_class = packed["transform"] == "argmax"
+        self.walk: str = self._forest.walk
+
+    @classmethod
+    def of_learner(cls, learner: Mapping[str, Any], *, n_rounds: int | None, walk: str | None = None) -> KernelForest:
         """
         Pack a forest.
 
@@ -76,7 +108,7 @@ class KernelForest:
         n_rounds : int or None
             How many rounds of it answer; None for all.
         walk : str or None
-            ``avx2`` or ``scalar``; None for the quickest that this processor has.
+            As the constructor takes it.
 
         Raises
         ------
@@ -85,19 +117,10 @@ class KernelForest:
         ModelUnfit
             If the trees are damaged.
         """
-        if _kernel is None:
-            raise NotCovered("the kernel is not built")
         try:
-            packed = pack_learner(learner, n_rounds)
-            self._forest = _kernel.Forest(**packed, walk=walk)
+            return cls(pack_learner(learner, n_rounds), walk)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ModelUnfit(f"the booster's trees are not laid out as XGBoost 2 or 3 does it: {error!r}") from None
-        self.n_features = int(learner["learner_model_param"]["num_feature"])
-        self._n_groups = _count_groups(learner)
-        self._n_trees = len(packed["depths"]) // 2
-        self.n_quick_rows = _QUICK_WORK // self._n_trees
-        self._is_class = learner["objective"]["name"] == "multi:softmax"
-        self.walk: str = self._forest.walk
 
     def margins(self, matrix: FloatMatrix) -> FloatMatrix:
         """
@@ -155,12 +178,12 @@ def _threads() -> ThreadPoolExecutor:
 
 def pack_learner(learner: Mapping[str, Any], n_rounds: int | None) -> dict[str, Any]:
     """
-    What the compiled kernel is made of; takes what `KernelForest` does.
+    What the compiled kernel is made of: arrays as bytes and a few numbers; takes what `KernelForest.of_learner` does.
 
     Raises
     ------
     NotCovered
-        As `KernelForest` raises it.
+        As `KernelForest.of_learner` raises it.
     KeyError, TypeError, ValueError, IndexError, OverflowError
         If the trees are damaged, or laid out in another way than XGBoost 2 and 3 write them.
     """

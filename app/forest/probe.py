@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from app.errors import ModelUnfit
+from app.processes import hide_scikit_learn
 
 _TIMEOUT_S = 120.0
 
@@ -41,7 +42,7 @@ def probe_booster(path: Path) -> None:
 
 
 def _open(path: Path) -> None:
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # as in app.cli: it costs 2 s and is not needed
+    hide_scikit_learn()
     import numpy as np
 
     from app.forest.xgboost_forest import XGBoostForest

@@ -32,12 +32,22 @@ class ModelCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def entries(self, key: str) -> list[Path]:
+        """
+        The folders that were added under the key, the newest first, whole or damaged since.
+
+        The name of each is the digest of the files that were added.
+        """
+        try:
+            return sorted((self._folder / key).iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
+        except OSError:  # there is no such folder, or none that may be read
+            return []
+
     def find(self, key: str) -> Path | None:
         """A folder that was added under the key; None where there is none, or it was not whole and is now gone."""
         try:
-            entries = sorted((self._folder / key).iterdir())
-            return next((entry for entry in entries if self._is_whole(entry)), None)
-        except OSError:  # there is no such folder, or none that may be read
+            return next((entry for entry in self.entries(key) if self._is_whole(entry)), None)
+        except OSError:
             return None
 
     def add(self, key: str, download: Callable[[Path], None]) -> Path:

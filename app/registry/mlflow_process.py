@@ -6,21 +6,19 @@ Run as ``python -m app.registry.mlflow_process '{"do": …}'`` by `app.registry.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import logging
 import shutil
-import signal
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.processes import end_with_parent
 from app.registry.store import without_credentials
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 # Reasons that only this machine's disk has. MLflow hides the error of a download in the text of its own.
 _NO_ROOM = tuple(f"[Errno {number}]" for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
@@ -133,14 +131,8 @@ def _reason(error: BaseException) -> str:
     return without_credentials(reason)[:600]  # it may quote a page of HTML
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end this process with the service: a download must not outlive it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    _end_with_parent()
+    end_with_parent()
     # MLflow imports it where it is installed, as it is for training: a second that no download has use for.
     sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     print(json.dumps(main(json.loads(sys.argv[1]))))

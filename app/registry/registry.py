@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from app.errors import CacheUnwritable, ModelNotFound
+from app.folder_digest import digest_folder
 from app.model_version import ModelVersion
 from app.registry import child
 from app.registry.cache import ModelCache
@@ -43,7 +45,18 @@ class MlflowRegistry:
         """
         self._tracking_uri = tracking_uri
         self._registry_uri = registry_uri or tracking_uri
+        self._cache_dir = cache_dir
         self._cache = ModelCache(cache_dir)
+
+    def to_json(self) -> list[str]:
+        """What `from_json` makes the same registry of in another process."""
+        return [self._tracking_uri, str(self._cache_dir), self._registry_uri]
+
+    @classmethod
+    def from_json(cls, places: Sequence[str]) -> MlflowRegistry:
+        """The registry that `to_json` was asked of."""
+        tracking_uri, cache_dir, registry_uri = places
+        return cls(tracking_uri, Path(cache_dir), registry_uri)
 
     def resolve(self, uri: str) -> ModelVersion:
         """
@@ -71,7 +84,7 @@ class MlflowRegistry:
         source = _local_folder(version.source)
         if source is not None and not version.is_immutable:
             return source  # a directory that was named as such is read where it is
-        key = _cache_key(f"{self._registry_uri} {self._tracking_uri}", version)
+        key = self._key(version)
         if version.is_immutable and (cached := self._cache.find(key)):
             return cached
         try:
@@ -84,17 +97,24 @@ class MlflowRegistry:
                 "or name another folder"
             ) from None
 
+    def find(self, version: ModelVersion) -> list[tuple[Path, str]]:
+        """The folders, each with its digest, that hold a model version's files without a download; perhaps none."""
+        source = _local_folder(version.source)
+        if version.is_immutable:
+            return [(entry, entry.name) for entry in self._cache.entries(self._key(version))]
+        return [] if source is None else [(source, digest_folder(source))]
+
+    def _key(self, version: ModelVersion) -> str:
+        # With run and source: a store that was deleted and made anew counts its versions from 1 again.
+        stores = f"{self._registry_uri} {self._tracking_uri}"
+        identity = [stores, version.name, version.version, version.run_id, version.source]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+
     def _download(self, version: ModelVersion, source: Path | None, folder: Path) -> None:
         if source is None:
             child.download(version.source, folder, self._tracking_uri)
         else:
             _copy(source, folder, version)
-
-
-def _cache_key(stores: str, version: ModelVersion) -> str:
-    # With run and source: a store that was deleted and made anew counts its versions from 1 again.
-    identity = [stores, version.name, version.version, version.run_id, version.source]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
 def _local_folder(source: str) -> Path | None:

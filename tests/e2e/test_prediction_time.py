@@ -78,7 +78,7 @@ def test_the_kernel_is_many_times_as_quick_as_xgboost(
     monkeypatch.setattr(kernel_forest, "_cores", lambda: 1)
     booster, rows = large
     rows = np.ascontiguousarray(rows[:n_rows])
-    forest = KernelForest(learner_of(booster), n_rounds=None, walk=walk)
+    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None, walk=walk)
     gate, n_calls = KERNEL_GATES[walk][n_rows], max(3, 2000 // n_rows)
 
     def reference() -> FloatMatrix:

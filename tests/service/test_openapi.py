@@ -83,7 +83,7 @@ def test_others_are_answered_while_it_is_built(client: TestClient, monkeypatch: 
 def test_it_is_valid_openapi_with_and_without_a_model(client: TestClient, serve: Serve, tmp_path: Path) -> None:
     """Client generators can read it, also while no model serves."""
     (tmp_path / "empty").mkdir()
-    for served in (client, serve(tmp_path / "empty", ready=False).client):
+    for served in (client, serve(tmp_path / "empty", ready=False, cache_dir=tmp_path / "other").client):
         document = served.get("/openapi.json").json()
         assert document["openapi"].startswith("3.1")
         OpenAPIV31SpecValidator(document).validate()
@@ -104,7 +104,7 @@ def test_the_document_shows_the_features_as_soon_as_the_model_serves(champion_fo
 def test_every_route_is_described(client: TestClient) -> None:
     """What a caller or an operator may use is in the document, each answer with its statuses."""
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/predict", "/model", "/livez", "/readyz", "/metrics"}
+    assert set(paths) == {"/predict", "/model", "/model/refresh", "/livez", "/readyz", "/metrics"}
     assert set(paths["/predict"]["post"]["responses"]) == {"200", "400", "408", "413", "415", "422", "500", "503"}
     assert set(paths["/model"]["get"]["responses"]) == {"200", "503"}
 

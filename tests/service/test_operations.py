@@ -88,7 +88,7 @@ def test_nothing_is_in_flight_when_all_is_answered(service: Service) -> None:
 
 def test_the_model_that_serves_is_a_metric(service: Service) -> None:
     """A dashboard can tell which version answered when, and how long its start took."""
-    labels = {"name": "flight-delay", "version": "7", "alias": "champion", "run_id": RUN_ID}
+    labels = {"role": "champion", "name": "flight-delay", "version": "7", "alias": "champion", "run_id": RUN_ID}
     assert service.sample("treeserve_model_info", **labels) == 1
     assert 0 < (service.sample("treeserve_model_load_duration_seconds") or 0) < 20
 
@@ -129,6 +129,10 @@ METRICS = [
     "treeserve_requests_in_flight",
     "treeserve_unknown_categories",
     "treeserve_model_info",
+    "treeserve_swaps",
+    "treeserve_rejections",
+    "treeserve_registry_checks",
+    "treeserve_registry_staleness_seconds",
     "treeserve_model_load_duration_seconds",
     "treeserve_kernel_disagrees",
     "treeserve_payload_written",

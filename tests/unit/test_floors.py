@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     int(floor): set(re.findall(r"`(\w+)`", names))
     for floor, names in re.findall(
-        r"^\| (\d) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE
     )
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
@@ -168,7 +168,7 @@ def test_the_training_side_uses_only_what_is_open_to_it() -> None:
 def test_the_document_draws_the_same_floors() -> None:
     """`docs/architecture.md` is what people read."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d) \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
     assert {int(floor): set(re.findall(r"\w+", names)) for floor, names in rows} == FLOORS
 
 

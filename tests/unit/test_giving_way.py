@@ -34,7 +34,7 @@ EVALUATE = """
 import numpy as np
 from app.forest.kernel_forest import KernelForest
 from tests.forests import learner_of, make_rows, train
-forest = KernelForest(learner_of(train({"objective": "binary:logistic"}, n_rounds=50)[0]), n_rounds=None)
+forest = KernelForest.of_learner(learner_of(train({"objective": "binary:logistic"}, n_rounds=50)[0]), n_rounds=None)
 matrix = np.tile(make_rows(100), (100, 1))
 before = n_yields()
 forest.predictions(matrix)

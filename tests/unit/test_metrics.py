@@ -20,7 +20,11 @@ from app.tallies import Spreads, Tally
         ("treeserve_rows_per_request", [], "histogram"),
         ("treeserve_requests_in_flight", [], "gauge"),
         ("treeserve_unknown_categories", [], "counter"),
-        ("treeserve_model_info", ["name", "version", "alias", "run_id"], "gauge"),
+        ("treeserve_model_info", ["role", "name", "version", "alias", "run_id"], "gauge"),
+        ("treeserve_swaps", ["role"], "counter"),
+        ("treeserve_rejections", ["role", "reason"], "counter"),
+        ("treeserve_registry_checks", ["outcome"], "counter"),
+        ("treeserve_registry_staleness_seconds", [], "gauge"),
         ("treeserve_model_load_duration_seconds", [], "gauge"),
         ("treeserve_kernel_disagrees", [], "gauge"),
         ("treeserve_payload_written", [], "counter"),
@@ -33,7 +37,9 @@ def test_a_metric_keeps_its_name_its_kind_and_its_labels(name: str, labels: list
     metrics = Metrics(collectors)
     metrics.requests.values["/predict", "200"] += 1
     metrics.request_duration.values["/predict",].observe(0.003)
-    metrics.model_info.labels("a", "1", "b", "c").set(1)
+    metrics.swaps.labels("champion").inc()
+    metrics.rejections.labels("champion", "ModelUnfit").inc()
+    metrics.model_info.labels("r", "a", "1", "b", "c").set(1)
     [family] = [family for family in collectors.collect() if family.name == name]
     named = {label for sample in family.samples for label in sample.labels} - {"le"}
     assert (named, family.type) == (set(labels), kind)

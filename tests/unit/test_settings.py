@@ -30,6 +30,10 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
     """The field `port` is `TREESERVE_PORT`, and so on for all."""
     environ = {
         "TREESERVE_MODEL_URI": "models:/x/1",
+        "TREESERVE_CHALLENGER_URI": "models:/x@challenger",
+        "TREESERVE_SIGNATURE_POLICY": "any",
+        "TREESERVE_POLL_INTERVAL_S": "2.5",
+        "TREESERVE_OPERATOR_TOKEN": "**********",  # as it is shown
         "TREESERVE_HOST": "0.0.0.0",  # noqa: S104
         "TREESERVE_PORT": "0",
         "TREESERVE_CACHE_DIR": "/cache",

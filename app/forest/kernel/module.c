@@ -24,43 +24,43 @@ static int refuse(const char *what) {
     return -1;
 }
 
-/* Every index that a walk can follow stays inside the arrays, and leads on: no walk leaves them, none goes round. */
-static int check_nodes(const Forest *forest) {
+/* What would let a walk leave the arrays, or go round in them; NULL if every index in them leads on. */
+static const char *find_damage(const Forest *forest) {
     size_t n_words = forest->n_codes / 32 + 1;
     for (size_t t = 0; t < forest->n_trees; t++) {
         size_t root = forest->roots[t], end = forest->roots[t + 1];
         if (root >= end || end > forest->n_nodes)
-            return refuse("a tree's nodes are not in the forest");
+            return "a tree's nodes are not in the forest";
         if (forest->groups[t] >= forest->n_groups)
-            return refuse("a tree is added to an output that is not there");
+            return "a tree is added to an output that is not there";
         for (size_t at = root; at < end; at++) {
             uint32_t link = forest->nodes[at].link;
             size_t distance = link_distance(forest, link);
             if (distance == 0) {
                 if (link != 0 || forest->nodes[at].value == forest->nodes[at].value)
-                    return refuse("a leaf has a feature or a threshold");
+                    return "a leaf has a feature or a threshold";
                 continue;
             }
             if (at + distance + 1 >= end)
-                return refuse("a node's children are not in its tree");
+                return "a node's children are not in its tree";
             /* The first three levels may be walked in a register of eight nodes. */
             if (at - root < 3 && at - root + distance > (at == root ? 1 : 5))
-                return refuse("a tree's nodes do not stand level by level");
+                return "a tree's nodes do not stand level by level";
             size_t feature = link_feature(forest, link);
             if (feature >= forest->n_features)
-                return refuse("a node asks for a feature that is not there");
+                return "a node asks for a feature that is not there";
             if (!(link & IS_CATEGORY) != !forest->is_category[feature])
-                return refuse("a node takes a category for a number, or a number for a category");
+                return "a node takes a category for a number, or a number for a category";
             if (link & IS_CATEGORY) {
                 uint32_t set;
                 memcpy(&set, &forest->nodes[at].value, sizeof set);
                 if (!forest->has_categories[t] || set > forest->n_sets || forest->n_sets - set < n_words)
-                    return refuse("a node's categories are not there");
+                    return "a node's categories are not there";
             } else if (forest->nodes[at].value != forest->nodes[at].value)
-                return refuse("a threshold is not a number");
+                return "a threshold is not a number";
         }
     }
-    return forest->roots[forest->n_trees] == forest->n_nodes ? 0 : refuse("there are nodes of no tree");
+    return forest->roots[forest->n_trees] == forest->n_nodes ? NULL : "there are nodes of no tree";
 }
 
 static int take(PyObject *bytes, size_t item_size, void *pointer, size_t *n_items) {
@@ -149,8 +149,12 @@ static int Forest_init(ForestObject *self, PyObject *args, PyObject *kwargs) {
         return refuse("there is no such transform");
     if (!(self->walk = find_walk(walk)))
         return refuse("this processor has no such walk");
-    if (check_nodes(forest) < 0)
-        return -1;
+    const char *damage;
+    Py_BEGIN_ALLOW_THREADS; /* of a large forest it takes long enough for requests to notice */
+    damage = find_damage(forest);
+    Py_END_ALLOW_THREADS;
+    if (damage)
+        return refuse(damage);
     if (!(forest->base = PyMem_Malloc(forest->n_groups * sizeof(float)))) {
         PyErr_NoMemory();
         return -1;

@@ -20,7 +20,7 @@ def assert_bits_of_xgboost(
     booster: xgboost.Booster, rows: FloatMatrix, kinds: str, walk: str, n_rounds: int | None = None
 ) -> None:
     """Margins and predictions of the rows, together and one by one, are those of `Booster.predict`."""
-    forest = KernelForest(learner_of(booster), n_rounds=n_rounds, walk=walk)
+    forest = KernelForest.of_learner(learner_of(booster), n_rounds=n_rounds, walk=walk)
     data = xgboost.DMatrix(rows, feature_types=list(kinds), enable_categorical=True)
     used = (0, n_rounds or 0)
     for answer, output_margin in ((forest.margins, True), (forest.predictions, False)):
@@ -99,7 +99,7 @@ def test_trees_that_do_not_ask(walk: str) -> None:
 def test_rows_may_lie_in_memory_as_they_like() -> None:
     """A matrix by columns, or every second row of one, is the same rows."""
     booster, rows = train({"objective": "binary:logistic"})
-    forest = KernelForest(learner_of(booster), n_rounds=None)
+    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
     expected = forest.predictions(rows)
     np.testing.assert_array_equal(forest.predictions(np.asfortranarray(rows)), expected)
     np.testing.assert_array_equal(forest.predictions(rows[::2]), expected[::2])
@@ -109,7 +109,7 @@ def test_rows_may_lie_in_memory_as_they_like() -> None:
 def test_threads_share_a_forest() -> None:
     """It is never changed, and large matrices are walked side by side."""
     booster, rows = train({"objective": "multi:softmax", "num_class": 3})
-    forest = KernelForest(learner_of(booster), n_rounds=None)
+    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
     rows = np.tile(rows, (5, 1))
     expected = forest.predictions(rows)
     with ThreadPoolExecutor(8) as callers:
@@ -126,20 +126,20 @@ def test_what_the_kernel_does_not_cover_is_said(monkeypatch: pytest.MonkeyPatch)
     no_trees = xgboost.train({}, xgboost.DMatrix(rows, rows[:, 0]), 0)
     for booster, reason in [(linear, "gblinear"), (vectors, "vectors"), (no_trees, "no trees")]:
         with pytest.raises(NotCovered, match=reason):
-            KernelForest(learner_of(booster), n_rounds=None)
+            KernelForest.of_learner(learner_of(booster), n_rounds=None)
     learner = learner_of(xgboost.train({}, xgboost.DMatrix(rows, rows[:, 0]), 2))
     with pytest.raises(NotCovered, match="its objective is reg:unknownerror"):
-        KernelForest({**learner, "objective": {"name": "reg:unknownerror"}}, n_rounds=None)
+        KernelForest.of_learner({**learner, "objective": {"name": "reg:unknownerror"}}, n_rounds=None)
     monkeypatch.setattr(kernel_forest, "_kernel", None)
     with pytest.raises(NotCovered, match="not built"):
-        KernelForest(learner, n_rounds=None)
+        KernelForest.of_learner(learner, n_rounds=None)
 
 
 def test_a_walk_that_the_processor_has_not_is_refused() -> None:
     """A name is one of those it says it has."""
     booster, _ = train({"objective": "binary:logistic"})
     with pytest.raises(ModelUnfit, match="no such walk"):
-        KernelForest(learner_of(booster), n_rounds=None, walk="avx9000")
+        KernelForest.of_learner(learner_of(booster), n_rounds=None, walk="avx9000")
 
 
 def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch)
     booster, rows = train({"objective": "multi:softprob", "num_class": 3})
     rows = np.tile(rows, (20, 1))
     expected = booster.predict(xgboost.DMatrix(rows, feature_types=list("cqqqq"), enable_categorical=True))
-    forest = KernelForest(learner_of(booster), n_rounds=None)
+    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
     for cores in (1, 3):
         monkeypatch.setattr(kernel_forest, "_cores", lambda cores=cores: cores)
         kernel_forest._threads.cache_clear()
@@ -162,7 +162,7 @@ def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch)
 def test_a_batch_that_is_not_large_enough_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be done before they are."""
     booster, rows = train({"objective": "binary:logistic"})
-    forest = KernelForest(learner_of(booster), n_rounds=None)
+    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
     n_trees = booster.num_boosted_rounds()
     limit = -(-2 * kernel_forest._WORK_OF_A_THREAD // n_trees)
     many = np.tile(rows, (limit // len(rows) + 1, 1))[:limit]

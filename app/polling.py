@@ -1,0 +1,88 @@
+"""Looks at the registry again and again, in threads of their own, and tells what was found."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from app.last_verified import LastVerified
+from app.metrics import Metrics
+from app.registry.registry import Registry
+from app.rollout import Prepare, Watch
+from app.settings import Settings
+from app.signature import Signature
+from app.standing import Role, Standing
+
+_JITTER = 0.1  # of a pause, or replicas that were started together would ask together for ever
+_FIRST_PAUSE_S = 1.0  # while nothing serves; twice as long each time
+
+Tell = Callable[[Role, Standing], None]
+
+
+class Source(Protocol):
+    """Whoever tells how things stand: `RegistryWatch`, or another process that has one."""
+
+    def start(self, tell: Tell) -> None:
+        """Begin to call `tell`, from other threads, with what may be nothing new."""
+
+    def refresh(self) -> None:
+        """Look at the registry now."""
+
+    def close(self) -> None:
+        """Tell nothing new any more."""
+
+
+class RegistryWatch:
+    """Watches the URIs of champion and challenger, each in a thread that waits for the registry as no request does."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, prepare: Prepare, last_verified: LastVerified, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        uris = {Role.CHAMPION: settings.model_uri, Role.CHALLENGER: settings.challenger_uri}
+        self._watches = {
+            role: Watch(role, uri, registry, prepare, last_verified, metrics, self._signature_to_keep)
+            for role, uri in uris.items()
+            if uri
+        }
+        self._wakes = {role: threading.Event() for role in self._watches}
+        self._is_closed = False
+
+    def start(self, tell: Tell) -> None:
+        """Begin, with a look at once."""
+        for role in self._watches:
+            # Daemons: a download that hangs holds up no exit.
+            threading.Thread(target=self._poll, args=(role, tell), name=f"watch-{role}", daemon=True).start()
+
+    def refresh(self) -> None:
+        """Look now, whatever the URIs are; a version that was rejected is tried again."""
+        for wake in self._wakes.values():
+            wake.set()
+
+    def close(self) -> None:
+        """Look no more; a look that has begun is left to itself."""
+        self._is_closed = True
+        self.refresh()
+
+    def _poll(self, role: Role, tell: Tell) -> None:
+        is_asked, n_vain = False, 0
+        while not self._is_closed:
+            standing = self._watches[role].check(at_once=is_asked)
+            tell(role, standing)
+            n_vain = 0 if standing.prepared else n_vain + 1
+            is_asked = self._wakes[role].wait(self._pause_s(standing, n_vain))
+            self._wakes[role].clear()
+
+    def _pause_s(self, standing: Standing, n_vain: int) -> float | None:
+        if standing.is_hopeless or (standing.is_pinned and standing.is_confirmed):
+            return None
+        pause_s = self._settings.poll_interval_s
+        if n_vain:
+            pause_s = min(pause_s, _FIRST_PAUSE_S * 2.0 ** min(n_vain - 1, 10))
+        return pause_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  nothing secret
+
+    def _signature_to_keep(self) -> Signature | None:
+        """What callers go by, challenger or not, unless they are said to be ready for anything."""
+        return self._watches[Role.CHAMPION].signature if self._settings.signature_policy == "same" else None

@@ -1,0 +1,94 @@
+"""
+Prepares a model version in a child process that ends, and takes XGBoost, MLflow and all their memory with it.
+
+Run as ``python -m app.preparation`` by `Preparation` alone, and asked on its standard input: an address of MLflow's may
+have a password in it, and everybody can read a process's arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import weakref
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from app.errors import ModelError, ModelUnfit
+from app.model_version import ModelVersion
+from app.preparation.prepare import find_prepared
+from app.preparation.prepared import Prepared
+from app.registry.registry import MlflowRegistry
+
+_TIMEOUT_S = 1800.0  # a download may take half of it
+
+
+class Preparation:
+    """Prepares the model versions of a registry; what was prepared before is found without a child."""
+
+    def __init__(self, registry: MlflowRegistry, cache_dir: Path) -> None:
+        """
+        Name the places.
+
+        Parameters
+        ----------
+        registry : MlflowRegistry
+        cache_dir : pathlib.Path
+            Where what was prepared is kept, below it.
+        """
+        self._registry = registry
+        self._folders = [cache_dir / "prepared"]
+
+    def __call__(self, version: ModelVersion) -> Prepared:
+        """
+        Prepare a model version; blocks for as long as its download and verification take.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be had, or must not serve.
+        """
+        for folder, digest in self._registry.find(version):
+            if known := find_prepared(version, folder, digest, self._folders):
+                return known
+        self._add_spare_folder()
+        answer = self._ask(version)
+        if "error" in answer:
+            kinds: list[type[ModelError]] = [ModelError, *ModelError.__subclasses__()]
+            kind = next(kind for kind in kinds if kind.__name__ == answer["error"])
+            raise kind(answer["text"])
+        return Prepared.from_json(answer)
+
+    def _ask(self, version: ModelVersion) -> dict[str, str]:
+        request = {
+            "registry": self._registry.to_json(),
+            "version": asdict(version),
+            "folders": [str(folder) for folder in self._folders],
+        }
+        command = [sys.executable, "-m", "app.preparation"]
+        try:
+            ended = subprocess.run(
+                command, input=json.dumps(request), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ModelUnfit(f"{version} was not verified within {_TIMEOUT_S:.0f} s") from None
+        try:
+            answer: dict[str, str] = json.loads(ended.stdout.splitlines()[-1])
+        except (IndexError, ValueError):
+            last = (ended.stderr.strip() or "no message").splitlines()[-1]
+            raise ModelError(
+                f"the process that verifies {version} ended with status {ended.returncode}: {last}; if it was killed, "
+                "there was too little memory"
+            ) from None
+        return answer
+
+    def _add_spare_folder(self) -> None:
+        """Have a folder that is gone with this process, for what a full or read-only cache folder cannot keep."""
+        if len(self._folders) == 1:
+            with suppress(OSError):
+                spare = tempfile.mkdtemp(prefix="treeserve-")
+                weakref.finalize(self, shutil.rmtree, spare, ignore_errors=True)
+                self._folders.append(Path(spare))

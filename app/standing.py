@@ -1,0 +1,112 @@
+"""What the watch of the registry has found out, as it is told to whoever serves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.errors import ModelError, ModelNotFound, ModelUnfit, ModelUriInvalid
+from app.preparation.prepared import Prepared
+
+# A rejected version is tried again after so long, twice as long each time: what was wrong may have been ours.
+_FIRST_RETRY_S, _LAST_RETRY_S = 15.0, 600.0
+# What nothing but another version can mend.
+_LASTING = {kind.__name__ for kind in (ModelNotFound, ModelUnfit)}
+
+
+class Role(StrEnum):
+    """What a model version is there for."""
+
+    CHAMPION = "champion"  # it answers
+    CHALLENGER = "challenger"  # it is tried beside the champion
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """
+    Why what serves is not what the registry names.
+
+    Attributes
+    ----------
+    kind : str
+        The name of the `ModelError`.
+    reason : str
+    version : str or None
+        The one that the registry names and that was rejected; None if the registry did not say.
+    at_s : float
+        When it was met last, in seconds since the epoch.
+    n_times : int
+    retry_at_s : float
+        When a rejected version is tried again, by `time.monotonic`.
+    """
+
+    kind: str
+    reason: str
+    version: str | None
+    at_s: float
+    n_times: int
+    retry_at_s: float
+
+    @classmethod
+    def of(cls, error: ModelError, version: str | None, before: Trouble | None) -> Trouble:
+        """An error, met once more if the trouble before is the same version's."""
+        n_times = before.n_times + 1 if before and before.version == version else 1
+        pause_s = min(_FIRST_RETRY_S * 2.0 ** (n_times - 1), _LAST_RETRY_S)
+        return cls(type(error).__name__, str(error), version, time.time(), n_times, time.monotonic() + pause_s)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    How things stand with one model URI. Seconds are `time.monotonic`'s, which the processes of a machine share.
+
+    Attributes
+    ----------
+    uri : str
+    prepared : Prepared or None
+        What shall serve.
+    confirmed_at_s : float or None
+        When the registry has said last that the URI means just that.
+    began_at_s : float
+        When it was asked and first named it.
+    trouble : Trouble or None
+        None if all was well when the registry was asked last.
+    """
+
+    uri: str
+    prepared: Prepared | None = None
+    confirmed_at_s: float | None = None
+    began_at_s: float = 0.0
+    trouble: Trouble | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the URI means one version for ever."""
+        return "@" not in self.uri
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether what shall serve is what the registry names."""
+        return self.prepared is not None and self.trouble is None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether nothing shall serve, and to ask again would not change that."""
+        if self.prepared or not self.trouble:
+            return False
+        kind = self.trouble.kind
+        return kind == ModelUriInvalid.__name__ or (self.is_pinned and kind in _LASTING)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {**asdict(self), "prepared": self.prepared and self.prepared.to_json()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Standing:
+        """What `to_json` made."""
+        prepared, trouble = document["prepared"], document["trouble"]
+        parts = {"prepared": prepared and Prepared.from_json(prepared), "trouble": trouble and Trouble(**trouble)}
+        return cls(**{**document, **parts})

@@ -1,0 +1,116 @@
+"""The process that prepares a model version says what came of it, however it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import ModelError, ModelNotFound, ModelUnfit
+from app.model_version import ModelVersion
+from app.preparation.child import Preparation
+from app.preparation.file import read_prepared
+from app.registry.registry import MlflowRegistry
+
+
+@pytest.fixture
+def preparation(tmp_path: Path) -> Preparation:
+    """Of a registry that is not asked, for folders are read where they are."""
+    cache = tmp_path / "cache"
+    return Preparation(MlflowRegistry("http://user:secret@127.0.0.1:9", cache), cache)
+
+
+@pytest.fixture
+def local(model_folder: Path, tmp_path: Path) -> ModelVersion:
+    """A copy of the model's folder, as its path names it."""
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    return ModelVersion("model", "abc", None, None, str(folder), is_immutable=False)
+
+
+def test_a_model_is_prepared_by_a_process_that_ends(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it made is found the second time, without another process."""
+    prepared = preparation(local)
+    assert read_prepared(prepared).version.version == "abc"
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    assert preparation(local) == prepared
+    prepared.file.write_bytes(b"damaged")
+    with pytest.raises(AssertionError):
+        preparation(local)
+
+
+def test_why_it_must_not_serve_is_told_as_it_is(preparation: Preparation, local: ModelVersion) -> None:
+    """With the error's own kind and text."""
+    (Path(local.source) / "extra_files" / "golden.json").write_text("{}")
+    with pytest.raises(ModelUnfit, match=r"golden\.json of the model is not valid"):
+        preparation(local)
+    with pytest.raises(ModelNotFound, match="are not at"):
+        preparation(ModelVersion("x", "1", None, None, "/no/such/folder", is_immutable=True))
+
+
+def test_a_folder_of_its_own_stands_in_for_a_cache_folder_that_keeps_nothing(
+    local: ModelVersion, tmp_path: Path
+) -> None:
+    """And is gone with the service."""
+    (tmp_path / "cache").touch()
+    preparation = Preparation(MlflowRegistry("http://x", tmp_path / "cache"), tmp_path / "cache")
+    spare = preparation(local).file.parent
+    assert spare.name.startswith("treeserve-")
+    del preparation
+    assert not spare.exists()
+
+
+class Ended:
+    """How a process ended that was never started."""
+
+    def __init__(self, returncode: int, stdout: str, stderr: str) -> None:
+        self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [(Ended(-9, "", ""), "status -9: no message; if it was killed"), (Ended(1, "?", "a\nlast"), "status 1: last")],
+)
+def test_a_process_that_dies_is_a_failure_with_its_last_words(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch, ended: Ended, told: str
+) -> None:
+    """Killed for its memory, say."""
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(ModelError, match=told):
+        preparation(local)
+
+
+def test_a_process_that_does_not_end_is_given_up(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that takes for ever to verify must not keep others from being looked at."""
+    monkeypatch.setattr("app.preparation.child._TIMEOUT_S", 0.05)
+    with pytest.raises(ModelUnfit, match="was not verified within 0 s"):
+        preparation(local)
+
+
+def test_no_password_is_among_its_arguments(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody on the machine can read those."""
+    seen: list[Any] = []
+
+    def note(command: list[str], **options: Any) -> Any:
+        seen.append((command, options["input"]))
+        return Ended(0, '{"error": "ModelUnfit", "text": "x"}', "")
+
+    monkeypatch.setattr(subprocess, "run", note)
+    with pytest.raises(ModelUnfit):
+        preparation(local)
+    ((command, asked),) = seen
+    assert "secret" not in os.fsdecode(" ".join(command))
+    assert "secret" in asked

@@ -1,0 +1,52 @@
+"""A model version may take another's place if it refuses nothing that the other accepts."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.compatibility import find_contradictions
+from app.signature import Feature, FeatureType, Signature
+
+CATEGORY, INTEGER, LONG, NUMBER, BOOLEAN = (
+    FeatureType.CATEGORY,
+    FeatureType.INTEGER,
+    FeatureType.LONG,
+    FeatureType.NUMBER,
+    FeatureType.BOOLEAN,
+)
+OLD = Signature((Feature("a", INTEGER, required=True), Feature("c", CATEGORY, categories=("x", "y"))))
+A, C = OLD.features
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        (A, C),
+        (C, A),
+        (A, C, Feature("n", NUMBER)),
+        (Feature("a", LONG, required=False), C),
+        (Feature("a", NUMBER, required=True), C),
+        (A, Feature("c", CATEGORY, categories=("z", "y", "x"))),
+    ],
+    ids=["same", "order", "one more", "optional and wider", "number", "more categories"],
+)
+def test_what_accepts_all_may_stand_in(features: tuple[Feature, ...]) -> None:
+    """Order, codes and width are the model's own affair."""
+    assert find_contradictions(OLD, Signature(features)) == []
+
+
+@pytest.mark.parametrize(
+    ("features", "reason"),
+    [
+        ((A,), "'c' is gone"),
+        ((A, C, Feature("n", NUMBER, required=True)), "'n' is new and required"),
+        ((A, Feature("c", CATEGORY, required=True, categories=("x", "y"))), "'c' is required now"),
+        ((Feature("a", BOOLEAN, required=True), C), "'a' changes from integer to boolean"),
+        ((A, Feature("c", CATEGORY, categories=("x", "z"))), "'c' has no category 'y' any more"),
+        ((A, Feature("c", NUMBER)), "'c' changes from category to number"),
+        ((A, Feature("c", CATEGORY, categories=(1, 2))), "'c' has no category 'x' any more"),
+    ],
+)
+def test_what_would_refuse_something_is_named(features: tuple[Feature, ...], reason: str) -> None:
+    """A narrower type, a lost name, a new duty."""
+    assert find_contradictions(OLD, Signature(features)) == [reason]

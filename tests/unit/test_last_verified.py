@@ -1,0 +1,48 @@
+"""What a URI meant last is kept for the day on which the registry does not answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.last_verified import LastVerified
+from app.model_version import ModelVersion
+
+
+def test_it_is_kept_by_uri_and_store(version: ModelVersion, tmp_path: Path) -> None:
+    """Another store may call something else the same."""
+    kept = LastVerified(tmp_path / "last", "a")
+    assert kept.recall("u") is None
+    kept.remember("u", version)
+    kept.remember("u", replace(version, version="8"))
+    kept.remember("v", version)
+    assert kept.recall("u") == replace(version, version="8")
+    assert LastVerified(tmp_path / "last", "b").recall("u") is None
+
+
+def test_its_files_may_come_from_the_cache(version: ModelVersion, tmp_path: Path) -> None:
+    """Also where they are asked for anew while the registry answers, as those of a run are."""
+    kept = LastVerified(tmp_path, "a")
+    kept.remember("u", replace(version, is_immutable=False))
+    recalled = kept.recall("u")
+    assert recalled is not None
+    assert recalled.is_immutable
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "x"}', b"\xff"])
+def test_what_is_damaged_is_nothing(version: ModelVersion, tmp_path: Path, content: bytes) -> None:
+    """A half-written disk must not keep the service from starting."""
+    kept = LastVerified(tmp_path, "a")
+    kept.remember("u", version)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    assert kept.recall("u") is None
+
+
+def test_what_cannot_be_kept_is_said(version: ModelVersion, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It serves all the same."""
+    (tmp_path / "file").touch()
+    LastVerified(tmp_path / "file" / "last", "a").remember("u", version)
+    assert "could not be kept" in caplog.text

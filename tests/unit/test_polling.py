@@ -1,0 +1,167 @@
+"""The registry is looked at again and again, never by a request, and not where it has no more to say."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.errors import ModelNotFound
+from app.last_verified import LastVerified
+from app.metrics import Metrics
+from app.model_version import ModelVersion
+from app.polling import RegistryWatch
+from app.preparation.prepare import prepare
+from app.settings import Settings
+from app.standing import Role, Standing
+from tests.services import FakeRegistry
+
+SOON_S = 20.0
+ALIAS = "models:/flight-delay@champion"
+
+
+class Polled:
+    """A registry that is polled, and what was told."""
+
+    def __init__(self, registry: Any, folder: Path, **settings: Any) -> None:
+        self.registry = registry
+        self.told: queue.SimpleQueue[tuple[Role, Standing]] = queue.SimpleQueue()
+        self.watch = RegistryWatch(
+            Settings.model_validate({"model_uri": ALIAS, "poll_interval_s": 0.01} | settings),
+            registry,
+            lambda version: prepare(version, registry, [folder / "prepared"]),
+            LastVerified(folder / "last", "store"),
+            Metrics(CollectorRegistry()),
+        )
+        self.watch.start(lambda role, standing: self.told.put((role, standing)))
+
+    def next(self, role: Role = Role.CHAMPION) -> Standing:
+        """What is told next of a role."""
+        while True:
+            told, standing = self.told.get(timeout=SOON_S)
+            if told is role:
+                return standing
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is told for some time."""
+        try:
+            self.told.get(timeout=0.3)
+        except queue.Empty:
+            return True
+        return False
+
+
+@pytest.fixture
+def registry(model_folder: Path) -> FakeRegistry:
+    """Version 7, for every URI."""
+    return FakeRegistry(model_folder)
+
+
+@pytest.fixture
+def polled(registry: FakeRegistry, tmp_path: Path) -> Iterator[Any]:
+    """Makes what is polled, and ends it."""
+    made: list[Polled] = []
+
+    def make(**settings: Any) -> Polled:
+        made.append(Polled(registry, tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.watch.close()
+
+
+def test_an_alias_is_looked_at_again_and_again(polled: Any) -> None:
+    """And every look is told."""
+    one = polled()
+    assert [one.next().is_confirmed for _ in range(5)] == [True] * 5
+
+
+def test_a_pinned_version_is_looked_at_until_it_is_confirmed(polled: Any, registry: FakeRegistry) -> None:
+    """And again when an operator asks."""
+    registry.failure = RuntimeError("x")
+    one = polled(model_uri="models:/flight-delay/7")
+    assert not one.next().is_confirmed
+    assert not one.next().is_confirmed
+    registry.failure = None
+    while not one.next().is_confirmed:
+        pass
+    assert one.is_quiet()
+    one.watch.refresh()
+    assert one.next().is_confirmed
+    assert one.is_quiet()
+
+
+def test_what_is_hopeless_is_asked_no_more(polled: Any, registry: FakeRegistry) -> None:
+    """Another answer cannot come."""
+    registry.failure = ModelNotFound("x")
+    one = polled(model_uri="models:/flight-delay/7")
+    assert one.next().is_hopeless
+    assert one.is_quiet()
+
+
+def test_a_refresh_does_not_wait_for_the_interval(polled: Any) -> None:
+    """Whoever has moved the alias wants it now."""
+    one = polled(poll_interval_s=3600)
+    one.next()
+    assert one.is_quiet()
+    one.watch.refresh()
+    one.next()
+
+
+def test_while_nothing_serves_it_looks_sooner(polled: Any, registry: FakeRegistry) -> None:
+    """A start waits for the registry for seconds, not for the interval."""
+    registry.failure = RuntimeError("x")
+    one = polled(poll_interval_s=3600)
+    for _ in range(2):
+        assert one.next().prepared is None
+
+
+def test_a_registry_that_hangs_holds_up_nobody_who_closes(polled: Any, registry: FakeRegistry) -> None:
+    """The thread is left to itself."""
+    registry.may_fetch.clear()
+    one = polled()
+    one.watch.close()
+    registry.may_fetch.set()
+    one.next()
+    assert one.is_quiet()
+
+
+def test_the_challenger_has_a_thread_of_its_own(polled: Any, registry: FakeRegistry) -> None:
+    """A download of its that hangs holds up no promotion."""
+    hangs = threading.Event()
+    resolve = registry.resolve
+
+    def resolve_slowly(uri: str) -> ModelVersion:
+        if "challenger" in uri:
+            assert hangs.wait(SOON_S)
+        return resolve(uri)
+
+    registry.resolve = resolve_slowly  # type: ignore[method-assign]
+    one = polled(challenger_uri="models:/flight-delay@challenger")
+    for _ in range(3):
+        assert one.next().is_confirmed
+    hangs.set()
+    assert one.next(Role.CHALLENGER).is_confirmed
+
+
+@pytest.mark.parametrize(("policy", "is_confirmed"), [("same", False), ("any", True)])
+def test_the_policy_says_whether_the_signature_may_change(
+    polled: Any, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, policy: str, is_confirmed: bool
+) -> None:
+    """For the challenger too, who may be asked as a canary."""
+    monkeypatch.setattr("app.rollout.find_contradictions", lambda *_: ["'wind' is gone"])
+    one = polled(signature_policy=policy, challenger_uri="models:/flight-delay@challenger")
+    assert one.next().is_confirmed
+    registry.version = "8"
+    for role in Role:
+        while (standing := one.next(role)).trouble is None:
+            if standing.prepared and standing.prepared.version.version == "8":
+                break
+        assert (standing.trouble is None) is is_confirmed
+        assert standing.trouble is None or standing.trouble.kind == "SignatureChanged"
