@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from app.model_version import ModelVersion
+from app.preparation.prepared import Prepared
 from app.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
 
 class LastVerified:
-    """A file for each URI, in a folder that several processes may share; the last one to write is right."""
+    """
+    A file for each URI, in a folder that several processes may share; the last one to write is right.
+
+    What a file names is what `app.preparation.cleaning` leaves in the cache folder, however old it is.
+    """
 
     def __init__(self, folder: Path, stores: str) -> None:
         """
@@ -30,20 +35,20 @@ class LastVerified:
         self._folder = folder
         self._stores = stores
 
-    def remember(self, uri: str, version: ModelVersion) -> None:
+    def remember(self, uri: str, prepared: Prepared) -> None:
         """Keep what was verified; where that fails, only a start without the registry is worse off."""
         try:
-            write_whole(self._place(uri), json.dumps(asdict(version)).encode())
+            write_whole(self._place(uri), json.dumps(prepared.to_json()).encode())
         except OSError as error:
-            log.warning("that %s was verified could not be kept (%s): no start without the registry", version, error)
+            log.warning("that %s is verified cannot be kept (%s): no start without a registry", prepared.version, error)
 
     def recall(self, uri: str) -> ModelVersion | None:
         """What was verified last, as a version whose files may come from the cache folder; None if nothing was."""
         try:
-            version = ModelVersion(**json.loads(self._place(uri).read_bytes()))
-        except (OSError, ValueError, TypeError):
+            prepared = Prepared.from_json(json.loads(self._place(uri).read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return replace(version, is_immutable=True)
+        return replace(prepared.version, is_immutable=True)
 
     def _place(self, uri: str) -> Path:
         return self._folder / hashlib.sha256(json.dumps([self._stores, uri]).encode()).hexdigest()

@@ -110,7 +110,7 @@ class Watch:
                 "TREESERVE_SIGNATURE_POLICY=any"
             )
         self.signature = signature
-        self._last_verified.remember(self.standing.uri, version)
+        self._last_verified.remember(self.standing.uri, prepared)
         return prepared
 
     def _stay(self, error: ModelError, rejected: ModelVersion | None) -> Standing:

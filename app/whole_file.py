@@ -7,6 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+ASIDE = ".writing-"  # begins the name of a file that is not whole, and of one whose writer was killed
+
 
 def write_whole(place: Path, content: bytes) -> None:
     """
@@ -18,7 +20,7 @@ def write_whole(place: Path, content: bytes) -> None:
         If there is no room, or the folder cannot be made or written.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(prefix=".", dir=place.parent)
+    descriptor, aside = tempfile.mkstemp(prefix=ASIDE, dir=place.parent)
     try:
         with open(descriptor, "wb") as file:
             file.write(content)

@@ -22,15 +22,18 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     dict
         As `Prepared.to_json` makes it; or `error`, the name of the `ModelError`, and its `text`.
     """
+    from app.preparation.cleaning import clean
     from app.preparation.prepare import prepare
     from app.registry.registry import MlflowRegistry
 
     registry = MlflowRegistry.from_json(request["registry"])
     folders = [Path(folder) for folder in request["folders"]]
     try:
-        return prepare(ModelVersion(**request["version"]), registry, folders).to_json()
+        prepared = prepare(ModelVersion(**request["version"]), registry, folders)
     except ModelError as error:
         return {"error": type(error).__name__, "text": str(error)}
+    clean(registry.cache_dir)
+    return prepared.to_json()
 
 
 if __name__ == "__main__":

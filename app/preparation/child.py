@@ -21,6 +21,7 @@ from app.errors import ModelError, ModelUnfit
 from app.model_version import ModelVersion
 from app.preparation.prepare import find_prepared
 from app.preparation.prepared import Prepared
+from app.registry.cache import note_use
 from app.registry.registry import MlflowRegistry
 
 _TIMEOUT_S = 1800.0  # a download may take half of it
@@ -53,6 +54,8 @@ class Preparation:
         """
         for folder, digest in self._registry.find(version):
             if known := find_prepared(version, folder, digest, self._folders):
+                if version.is_immutable:  # and so its folder is the cache's, and nobody else's
+                    note_use(folder)
                 return known
         self._add_spare_folder()
         answer = self._ask(version)

@@ -12,6 +12,7 @@ from app.model_version import ModelVersion
 from app.predictor import Predictor
 from app.preparation.file import is_whole, write_prepared
 from app.preparation.prepared import Prepared, place_of
+from app.registry.cache import note_use
 from app.registry.registry import Registry
 from app.verification import verify, verify_files
 
@@ -46,7 +47,11 @@ def prepare(version: ModelVersion, registry: Registry, folders: Sequence[Path]) 
 def find_prepared(version: ModelVersion, folder: Path, digest: str, folders: Sequence[Path]) -> Prepared | None:
     """What was prepared before of a model folder with this digest."""
     files = (place_of(digest, place) for place in folders)
-    return next((Prepared(version, folder, file) for file in files if is_whole(file)), None)
+    file = next((file for file in files if is_whole(file)), None)
+    if file is None:
+        return None
+    note_use(file)
+    return Prepared(version, folder, file)
 
 
 def _keep(predictor: Predictor, files: Sequence[Path]) -> Path:

@@ -46,9 +46,12 @@ class ModelCache:
     def find(self, key: str) -> Path | None:
         """A folder that was added under the key; None where there is none, or it was not whole and is now gone."""
         try:
-            return next((entry for entry in self.entries(key) if self._is_whole(entry)), None)
+            entry = next((entry for entry in self.entries(key) if self._is_whole(entry)), None)
         except OSError:
             return None
+        if entry is not None:
+            note_use(entry)
+        return entry
 
     def add(self, key: str, download: Callable[[Path], None]) -> Path:
         """
@@ -85,6 +88,7 @@ class ModelCache:
                     except OSError:
                         if not _matches(entry):
                             raise
+            note_use(entry)  # a copy is as old as what it was made of
             return entry
 
     def _is_whole(self, entry: Path) -> bool:
@@ -111,6 +115,12 @@ class ModelCache:
                 held.callback(shutil.rmtree, aside, ignore_errors=True)
                 held.enter_context(_locked(aside))  # let go of before it is removed, as NFS wants it
             yield aside
+
+
+def note_use(path: Path) -> None:
+    """Give it the time of now, by which is known what nobody uses any more."""
+    with suppress(OSError):  # it may be somebody else's, or in a folder that is only read
+        os.utime(path)
 
 
 @contextmanager

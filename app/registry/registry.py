@@ -29,7 +29,13 @@ class Registry(Protocol):
 
 
 class MlflowRegistry:
-    """MLflow, whichever store it keeps, with a cache of model folders on local disk."""
+    """
+    MLflow, whichever store it keeps, with a cache of model folders on local disk.
+
+    Attributes
+    ----------
+    cache_dir : pathlib.Path
+    """
 
     def __init__(self, tracking_uri: str, cache_dir: Path, registry_uri: str | None = None) -> None:
         """
@@ -45,12 +51,12 @@ class MlflowRegistry:
         """
         self._tracking_uri = tracking_uri
         self._registry_uri = registry_uri or tracking_uri
-        self._cache_dir = cache_dir
+        self.cache_dir = cache_dir
         self._cache = ModelCache(cache_dir)
 
     def to_json(self) -> list[str]:
         """What `from_json` makes the same registry of in another process."""
-        return [self._tracking_uri, str(self._cache_dir), self._registry_uri]
+        return [self._tracking_uri, str(self.cache_dir), self._registry_uri]
 
     @classmethod
     def from_json(cls, places: Sequence[str]) -> MlflowRegistry:

@@ -9,40 +9,47 @@ import pytest
 
 from app.last_verified import LastVerified
 from app.model_version import ModelVersion
+from app.preparation.prepared import Prepared
 
 
-def test_it_is_kept_by_uri_and_store(version: ModelVersion, tmp_path: Path) -> None:
+@pytest.fixture
+def prepared(version: ModelVersion) -> Prepared:
+    """Version 7, prepared."""
+    return Prepared(version, Path("/folder"), Path("/file"))
+
+
+def test_it_is_kept_by_uri_and_store(prepared: Prepared, tmp_path: Path) -> None:
     """Another store may call something else the same."""
     kept = LastVerified(tmp_path / "last", "a")
     assert kept.recall("u") is None
-    kept.remember("u", version)
-    kept.remember("u", replace(version, version="8"))
-    kept.remember("v", version)
-    assert kept.recall("u") == replace(version, version="8")
+    kept.remember("u", prepared)
+    kept.remember("u", replace(prepared, version=replace(prepared.version, version="8")))
+    kept.remember("v", prepared)
+    assert kept.recall("u") == replace(prepared.version, version="8")
     assert LastVerified(tmp_path / "last", "b").recall("u") is None
 
 
-def test_its_files_may_come_from_the_cache(version: ModelVersion, tmp_path: Path) -> None:
+def test_its_files_may_come_from_the_cache(prepared: Prepared, tmp_path: Path) -> None:
     """Also where they are asked for anew while the registry answers, as those of a run are."""
     kept = LastVerified(tmp_path, "a")
-    kept.remember("u", replace(version, is_immutable=False))
+    kept.remember("u", replace(prepared, version=replace(prepared.version, is_immutable=False)))
     recalled = kept.recall("u")
     assert recalled is not None
     assert recalled.is_immutable
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "x"}', b"\xff"])
-def test_what_is_damaged_is_nothing(version: ModelVersion, tmp_path: Path, content: bytes) -> None:
+def test_what_is_damaged_is_nothing(prepared: Prepared, tmp_path: Path, content: bytes) -> None:
     """A half-written disk must not keep the service from starting."""
     kept = LastVerified(tmp_path, "a")
-    kept.remember("u", version)
+    kept.remember("u", prepared)
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
     assert kept.recall("u") is None
 
 
-def test_what_cannot_be_kept_is_said(version: ModelVersion, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_kept_is_said(prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It serves all the same."""
     (tmp_path / "file").touch()
-    LastVerified(tmp_path / "file" / "last", "a").remember("u", version)
-    assert "could not be kept" in caplog.text
+    LastVerified(tmp_path / "file" / "last", "a").remember("u", prepared)
+    assert "cannot be kept" in caplog.text

@@ -1,0 +1,92 @@
+"""What nobody has used for a week leaves the cache folder; what a start would ask for stays."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from app.last_verified import LastVerified
+from app.model_version import ModelVersion
+from app.preparation.cleaning import KEPT_FOR_S, clean
+from app.preparation.prepare import prepare
+from app.preparation.prepared import Prepared
+from app.registry.registry import MlflowRegistry
+
+LONG_AGO_S = KEPT_FOR_S + 60
+
+
+def age(*paths: Path, by_s: float = LONG_AGO_S) -> None:
+    """Let them be as old as that."""
+    then_s = time.time() - by_s
+    for path in paths:
+        os.utime(path, (then_s, then_s))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """The cache folder."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def kept(cache: Path, version: ModelVersion) -> Prepared:
+    """A model version in it, as a service leaves it."""
+    return prepare(version, MlflowRegistry("http://store", cache), [cache / "prepared"])
+
+
+def test_what_is_old_and_named_by_nobody_goes(cache: Path, kept: Prepared) -> None:
+    """With the folder that it was in, and what a process left that was killed."""
+    remains = cache / "prepared" / ".writing-x"
+    remains.touch()
+    age(kept.folder, kept.file, remains)
+    clean(cache)
+    assert [path.name for path in cache.iterdir()] == [".lock"]
+
+
+def test_what_was_used_within_a_week_stays(cache: Path, kept: Prepared, version: ModelVersion) -> None:
+    """A rollback finds it; a start uses it, even if it was downloaded long ago."""
+    age(kept.folder, kept.file, by_s=KEPT_FOR_S - 60)
+    clean(cache)
+    assert kept.folder.is_dir()
+    assert kept.file.is_file()
+    age(kept.folder, kept.file)
+    assert prepare(version, MlflowRegistry("http://store", cache), [cache / "prepared"]) == kept
+    clean(cache)
+    assert kept.folder.is_dir()
+    assert kept.file.is_file()
+
+
+def test_what_was_verified_last_for_some_uri_stays(cache: Path, kept: Prepared) -> None:
+    """Until another one is: a process may have served it for months, and start again."""
+    last = LastVerified(cache / "last_verified", "store")
+    last.remember("u", kept)
+    age(kept.folder, kept.file, *(cache / "last_verified").iterdir())
+    clean(cache)
+    assert kept.folder.is_dir()
+    assert kept.file.is_file()
+    assert last.recall("u") is not None
+    last.remember("u", Prepared(kept.version, Path("/other"), Path("/other")))
+    clean(cache)
+    assert not kept.folder.exists()
+    assert not kept.file.exists()
+
+
+def test_what_is_not_ours_stays(cache: Path, kept: Prepared) -> None:
+    """However old: somebody has named a folder that has other things too."""
+    other = cache / "mine" / "notes"
+    other.mkdir(parents=True)
+    (cache / "last_verified").mkdir()
+    (cache / "last_verified" / "broken").write_text("{")
+    age(other, other.parent, kept.file)
+    clean(cache)
+    assert other.is_dir()
+    assert kept.folder.is_dir()
+    assert not kept.file.exists()
+
+
+def test_a_folder_that_is_not_there_is_clean(tmp_path: Path) -> None:
+    """Nothing was ever kept."""
+    clean(tmp_path / "none")
