@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sized
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # A request's line and headers, and whatever else comes in one piece with their end; several times what callers send.
@@ -15,6 +17,18 @@ HEAD_PATIENCE_S = 20.0
 # How long a connection is kept without a request, at least. Load balancers close theirs after 60 s (nginx, AWS) and
 # must be the first to do so: what they send while we close is lost.
 KEEP_ALIVE_S = 75.0
+
+
+class _Flow(FlowControl):
+    """Does not read on while requests that were read wait: uvicorn's own reads as much for each answer as comes."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -38,6 +52,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to watch how long it waits."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -50,9 +65,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin with the next request if it is there; as uvicorn does, without its timer."""
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
-            self.flow.resume_reading()
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
+            self.flow.resume_reading()
 
     def close_if_idle(self) -> None:
         """Close the connection unless a request, or a piece of one, has come over it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -43,9 +45,7 @@ def is_closed(caller: socket.socket) -> bool:
     return caller.recv(1) == b""
 
 
-@pytest.mark.parametrize(
-    "sent", [PREDICT, request(b"ab", path=b"/predict"), request(b"x", path=b"/readyz"), PREDICT + PREDICT]
-)
+@pytest.mark.parametrize("sent", [PREDICT, request(b"ab", path=b"/predict"), request(b"x", path=b"/readyz")])
 def test_from_the_signal_on_each_answer_is_its_connections_last(running: Echo, sent: bytes) -> None:
     """Whichever way it goes, on old connections and new ones: callers go where others answer."""
     with running.connect() as old:
@@ -58,6 +58,17 @@ def test_from_the_signal_on_each_answer_is_its_connections_last(running: Echo, s
                 status, headers, _ = read_answer(caller)
                 assert (status, headers["connection"]) == (200, "close")
                 assert is_closed(caller)
+
+
+def test_a_request_behind_the_last_answer_is_not_begun(running: Echo) -> None:
+    """It has no answer, and so its caller may send it again elsewhere."""
+    tell(running)
+    with running.connect() as caller:
+        caller.sendall(PREDICT + request(b"def", path=b"/predict") + request(b"x", path=b"/other"))
+        assert read_answer(caller)[2] == b"ABC"
+        assert is_closed(caller)
+    assert running.way.asked == [b"abc"]
+    assert running.server.server_state.total_requests == 0  # of the app
 
 
 def test_a_refusal_while_it_ends_is_the_last_answer_too() -> None:
@@ -92,20 +103,24 @@ def test_an_interrupt_has_no_grace(running: Echo) -> None:
     assert not running.running.is_alive()
 
 
-def test_a_connection_that_the_system_has_accepted_is_answered(ending: Echo) -> None:
-    """It waits in the queue of a busy process when that stops listening, and would be reset."""
-    with ending.connect() as busy:
+def test_connections_that_the_system_has_accepted_are_answered(ending: Echo) -> None:
+    """They wait in the queue of a busy process when that stops listening, and would be reset."""
+    with ExitStack() as connections:
+        busy = connections.enter_context(ending.connect())
         ending.way.may_answer.clear()
         busy.sendall(PREDICT)
         for _ in wait():
             if ending.way.asked:
                 break
-        with ending.connect() as caller:
+        callers = [connections.enter_context(ending.connect()) for _ in range(60)]
+        for caller in callers:
             caller.sendall(PREDICT)
-            tell(ending)
-            ending.way.may_answer.set()
+        tell(ending)
+        threading.Event().wait(0.2)  # so that the server's next tick is due before it accepts any
+        ending.way.may_answer.set()
+        for caller in callers:
             status, headers, _ = read_answer(caller)
-    assert (status, headers["connection"]) == (200, "close")
+            assert (status, headers["connection"]) == (200, "close")
 
 
 def test_a_request_on_its_way_over_an_idle_connection_is_answered(ending: Echo) -> None:
