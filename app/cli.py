@@ -96,7 +96,6 @@ def _run_server(settings: Settings, standard_output: LineSink) -> int:
     from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
     from app.errors import ModelUriInvalid
-    from app.http_server import listen, make_server
     from app.last_verified import LastVerified
     from app.main import create_app
     from app.metrics import Metrics
@@ -104,6 +103,8 @@ def _run_server(settings: Settings, standard_output: LineSink) -> int:
     from app.preparation.child import Preparation
     from app.registry.registry import MlflowRegistry
     from app.registry.store import registry_uri, tracking_uri
+    from app.server.listener import listen
+    from app.server.server import make_server
 
     # They would stand as a second sample beside each counter in text format 0.0.4.
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -135,14 +136,19 @@ def _run_server(settings: Settings, standard_output: LineSink) -> int:
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
         return 1
-    server = make_server(app)
-    # Before uvicorn handles these signals itself, and after, when it raises them again: one way to the same end.
+    server = make_server(app, app.drain)
+    # Before the server handles these signals itself, and after.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: stop())
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     log.info("listening on http://%s:%d; GET /docs there shows the API", host, listener.getsockname()[1])
     server.run([listener])
-    return 1 if is_hopeless.is_set() else 0
+    status = 1 if is_hopeless.is_set() else 0
+    # Python waits for its threads, and a batch that nobody waits for any more cannot be interrupted.
+    end = threading.Timer(app.drain.exit_s, os._exit, (status,))
+    end.daemon = True
+    end.start()
+    return status
 
 
 def _open_standard_descriptors() -> None:

@@ -11,6 +11,7 @@ ServingError                500
 ├── NotAnOperator           403  what only operators may ask
 ├── ModelNotReady           503  retry later
 ├── ServiceEnding           503  retry, which reaches another process
+├── Overloaded              503  retry later; the fewer do, the sooner it helps
 └── PredictionNotFinite     500  the model answered NaN or infinity
 ModelError                       a model version that cannot be served; never reaches a caller
 ├── ModelUriInvalid              the setting does not name a model version
@@ -76,11 +77,12 @@ class Fault:
 
 
 class ServingError(Exception):
-    """Base of every failure that a caller sees; `code` is part of the API."""
+    """Base of every failure that a caller sees; `code` is part of the API, `retry_after_s` the header of that name."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "The service failed"
+    retry_after_s: ClassVar[int] = 0
 
     def __init__(self, detail: str, faults: Sequence[Fault] = (), n_faults: int | None = None) -> None:
         super().__init__(detail)
@@ -151,14 +153,25 @@ class ModelNotReady(ServingError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "not_ready"
     title = "No model is ready"
+    retry_after_s = 5
 
 
 class ServiceEnding(ServingError):
-    """The process has been told to end, and cannot wait for this request any longer."""
+    """The process has been told to end: it is not ready, or cannot wait for this request any longer."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "ending"
     title = "The service is ending"
+    retry_after_s = 5
+
+
+class Overloaded(ServingError):
+    """More requests wait for their answers than `TREESERVE_MAX_IN_FLIGHT`."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "overloaded"
+    title = "The service is overloaded"
+    retry_after_s = 1
 
 
 class PredictionNotFinite(ServingError):

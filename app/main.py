@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -10,17 +11,20 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.drain import Drain
 from app.endpoints.docs import add_docs
 from app.endpoints.middleware import RequestMiddleware
 from app.endpoints.model_info import model_router
 from app.endpoints.openapi import add_openapi
 from app.endpoints.operations import operations_router
+from app.endpoints.overload import Overload
 from app.endpoints.predict import PATH, PredictEndpoint
 from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.endpoints.refresh import refresh_router
 from app.endpoints.short_way import ShortWay
 from app.errors import ServingError
 from app.line_sink import LineSink, open_file
+from app.loop_lag import LoopLag
 from app.metrics import Metrics
 from app.payload_log import PayloadLog
 from app.polling import Source
@@ -40,10 +44,13 @@ class Service(FastAPI):
     predict : ASGI app
     short_way : ShortWay
         What the web server asks first.
+    drain : Drain
+        How the process ends.
     """
 
     predict: ASGIApp
     short_way: ShortWay
+    drain: Drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and the end of the process."""
@@ -81,6 +88,7 @@ def create_app(
     """
     sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
+    drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
     rollout = Rollout(metrics)
     endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
 
@@ -92,25 +100,29 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         payload_log.start()
+        loop_lag = LoopLag(metrics.loop_lag.values[()], asyncio.get_running_loop())
         source.start(follow)
         yield
         source.close()
+        loop_lag.stop()
+        drain.begin(with_grace=False)  # where no server has told it to
         endpoint.close()
-        if payload_log.close() and sink not in (None, standard_output):
+        if payload_log.close(drain.log_s) and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()
 
     # Its documents are ours, below.
     app = Service(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.rollout = rollout
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.drain = drain
+    app.add_middleware(RequestMiddleware, metrics=metrics, drain=drain)
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.predict = RequestMiddleware(endpoint, metrics, PATH)
-    app.short_way = ShortWay(endpoint, metrics)
+    app.predict = RequestMiddleware(endpoint, metrics, drain, PATH)
+    app.short_way = ShortWay(endpoint, metrics, Overload(settings.max_in_flight, PATH, metrics, drain))
     app.include_router(model_router(rollout, settings))
     app.include_router(refresh_router(source, settings))
-    app.include_router(operations_router(rollout, metrics))
+    app.include_router(operations_router(rollout, metrics, drain))
     add_docs(app)
     add_openapi(app, rollout, settings)
     return app

@@ -14,6 +14,8 @@ from app.tallies import Spreads, Tally
 
 # 100 µs to 10 s, about three a decade: a single row answers in the first ones, a batch in the last.
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# The event loop's clock has milliseconds.
+_LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
@@ -60,6 +62,13 @@ class Metrics:
             [],
             registry,
             is_gauge=True,
+        )
+        self.loop_lag = Spreads(
+            "treeserve_event_loop_lag_seconds",
+            "How late the event loop comes to a timer, four times a second: how long requests wait in their sockets.",
+            [],
+            _LAG_SECONDS,
+            registry,
         )
         # Changed seldom, or by other threads.
         self.unknown_categories = Counter(

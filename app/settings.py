@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 PREFIX = "TREESERVE_"
 
@@ -89,12 +89,39 @@ class Settings(BaseModel):
         description="The share of requests whose instances are recorded, all of a request's or none; its id decides, "
         "so that a request is recorded by every replica or by none.",
     )
+    max_in_flight: int = Field(
+        128,
+        ge=1,
+        description="More predictions at once, received and not yet answered, are refused with 503 before they are "
+        "read.",
+    )
+    shutdown_grace_s: float = Field(
+        5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How many seconds after SIGTERM requests are still accepted and answered while `/readyz` says 503, "
+        "so that load balancers notice.",
+    )
+    shutdown_deadline_s: float = Field(
+        25.0,
+        allow_inf_nan=False,
+        validate_default=True,
+        description="How many seconds after SIGTERM the process has ended at the latest, the grace included.",
+    )
 
     @field_validator("payload_log")
     @classmethod
     def _is_a_word_or_a_path(cls, value: str) -> str:
         if value not in ("stdout", "off") and "/" not in value:
             raise ValueError(f"neither `stdout` nor `off`; a file in the working directory is written `./{value}`")
+        return value
+
+    @field_validator("shutdown_deadline_s")
+    @classmethod
+    def _is_beyond_the_grace(cls, value: float, info: ValidationInfo) -> float:
+        grace_s = info.data.get("shutdown_grace_s", 0.0)
+        if value <= grace_s:
+            raise ValueError(f"must be more than the grace, {PREFIX}SHUTDOWN_GRACE_S={grace_s:g}")
         return value
 
     @field_validator("port", mode="before")
@@ -123,7 +150,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingsInvalid(
                 "\n".join(
-                    f"{PREFIX}{str(fault['loc'][0]).upper()}={given[str(fault['loc'][0])]!r}: {fault['msg']}"
+                    f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg']}"
                     for fault in error.errors(include_url=False)
                 )
             ) from None

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.drain import Drain
 from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.endpoints.request_context import open_request_context
 from app.errors import ServiceEnding, ServingError
@@ -30,7 +31,7 @@ _OTHER_ROUTE = "other"
 class RequestMiddleware:
     """Identifies, times, counts and, where the code inside fails, answers each request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, route: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, drain: Drain, route: str | None = None) -> None:
         """
         Wrap an app.
 
@@ -41,6 +42,7 @@ class RequestMiddleware:
         """
         self._app = app
         self._metrics = metrics
+        self._drain = drain
         self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,8 +68,9 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = [(b"x-request-id", context.request_id.encode("ascii"))]
-                if not is_body_read:
-                    # Refused unread: the server would otherwise take in all the rest to find the next request.
+                if not is_body_read or self._drain.has_begun:
+                    # Refused unread: the server would otherwise take in all the rest to find the next request. Or told
+                    # to end: the caller's next request goes to another process.
                     own.append((b"connection", b"close"))
                 message["headers"] = [*message["headers"], *own]
             await send(message)

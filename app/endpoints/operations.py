@@ -6,6 +6,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
+from app.drain import Drain
+from app.errors import ServiceEnding
 from app.metrics import Metrics
 from app.rollout import Rollout
 
@@ -24,7 +26,7 @@ class Readiness(BaseModel):
     version: str
 
 
-def operations_router(rollout: Rollout, metrics: Metrics) -> APIRouter:
+def operations_router(rollout: Rollout, metrics: Metrics, drain: Drain) -> APIRouter:
     """The routes of the two probes and of the metrics."""
     router = APIRouter(tags=["operations"])
 
@@ -33,8 +35,14 @@ def operations_router(rollout: Rollout, metrics: Metrics) -> APIRouter:
     async def get_liveness() -> Liveness:
         return Liveness()
 
-    @router.get("/readyz", summary="May it have traffic?", responses={503: {"description": "Not yet; it says why."}})
+    @router.get(
+        "/readyz",
+        summary="May it have traffic?",
+        responses={503: {"description": "Not yet, or not any more; it says why."}},
+    )
     async def get_readiness() -> Readiness:
+        if drain.has_begun:
+            raise ServiceEnding("The process was told to end; its traffic belongs to others.")
         version = rollout.current.version
         return Readiness(name=version.name, version=version.version)
 

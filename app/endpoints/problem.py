@@ -23,6 +23,18 @@ _DETAILS = {
 }
 
 
+def problem_document(status: HTTPStatus, code: str, title: str, detail: str, request_id: str) -> dict[str, Any]:
+    """The members that every problem has."""
+    return {
+        "type": f"urn:treeserve:problem:{code}",
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+
+
 def problem_response(
     request: Request,
     status: HTTPStatus,
@@ -42,16 +54,8 @@ def problem_response(
     members : mapping, optional
         Further members of the document, such as `faults`.
     """
-    document = {
-        "type": f"urn:treeserve:problem:{code}",
-        "title": title,
-        "status": int(status),
-        "detail": detail,
-        "code": code,
-        "request_id": request_context(request.scope).request_id,
-        **(members or {}),
-    }
-    return Response(json.dumps(document), status, dict(headers or {}), MEDIA_TYPE)
+    document = problem_document(status, code, title, detail, request_context(request.scope).request_id)
+    return Response(json.dumps(document | dict(members or {})), status, dict(headers or {}), MEDIA_TYPE)
 
 
 async def answer_serving_error(request: Request, error: Exception) -> Response:
@@ -60,7 +64,7 @@ async def answer_serving_error(request: Request, error: Exception) -> Response:
     members: dict[str, Any] = {}
     if error.faults:
         members = {"n_faults": error.n_faults, "faults": [describe_fault(fault) for fault in error.faults]}
-    headers = {"Retry-After": "5"} if error.status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
     return problem_response(request, error.status, error.code, error.title, error.detail, members, headers)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 
+from app.endpoints.overload import Overload
 from app.endpoints.predict import PATH, PredictEndpoint
 from app.endpoints.request_context import RequestContext
 from app.metrics import Metrics
@@ -21,13 +22,18 @@ class ShortWay:
 
     Attributes
     ----------
+    path : str
     target : bytes
         The only one it answers POSTs to.
+    overload : Overload
+        Says which it refuses.
     """
 
+    path = PATH
     target = PATH.encode("ascii")
 
-    def __init__(self, endpoint: PredictEndpoint, metrics: Metrics) -> None:
+    def __init__(self, endpoint: PredictEndpoint, metrics: Metrics, overload: Overload) -> None:
+        self.overload = overload
         self._endpoint = endpoint
         self._requests = metrics.requests.values
         self._duration = metrics.request_duration.values

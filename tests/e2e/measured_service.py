@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.servers import Server, choose_cores, post, run_server
 from tests.processes import PROJECT, clean_environment, free_port
 
-_SERVE = "import sys; from app.cli import main; sys.exit(main(['serve']))"
+SERVE = "import sys; from app.cli import main; sys.exit(main(['serve']))"
 
 
 def run_measured_service(
@@ -38,7 +38,7 @@ def run_measured_service(
         TREESERVE_PORT=str(port),
     )
     return run_server(
-        [sys.executable, "-c", changes + _SERVE],
+        [sys.executable, "-c", changes + SERVE],
         environment,
         folder,
         port,

@@ -8,65 +8,18 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
-from app import http_server
-from app.http_server import listen, make_server
+from app.server.listener import listen
+from tests.service.raw_http import Address, Answering, request, run_echo, talk
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
 
 
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with what was asked: path, headers and body."""
-    assert scope["type"] == "http"
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message["body"], message["more_body"]
-    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-    answer = json.dumps([scope["method"], scope["path"], scope["query_string"].decode(), headers, body.decode()])
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer.encode()))]}
-    )
-    await send({"type": "http.response.body", "body": answer.encode()})
-
-
 @pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
+def address() -> Iterator[Address]:
     """Where the server listens, around an app that answers with the request."""
-    app = FastAPI(openapi_url=None)
-    app.mount("/", echo)
-    listener = listen("127.0.0.1", 0)
-    server = make_server(app)
-    running = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    running.start()
-    yield listener.getsockname()
-    server.should_exit = True
-    running.join(20)
-    assert not running.is_alive()
-
-
-def talk(address: tuple[str, int], *pieces: bytes) -> list[tuple[int, bytes]]:
-    """Send pieces one by one; status and body of every answer until the server closes."""
-    with socket.create_connection(address, timeout=20) as caller:
-        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for piece in pieces:
-            caller.sendall(piece)
-        received = b"".join(iter(lambda: caller.recv(65_536), b""))
-    answers = []
-    while received:
-        head, _, rest = received.partition(b"\r\n\r\n")
-        (length,) = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")]
-        answers.append((int(head.split()[1]), rest[:length]))
-        received = rest[length:]
-    return answers
-
-
-def request(body: bytes, *headers: bytes, path: bytes = b"/predict?a=%201") -> bytes:
-    """A POST with a Content-Length."""
-    lines = [b"POST " + path + b" HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body)]
-    return b"\r\n".join(lines) + b"\r\n" + b"".join(headers) + b"\r\n" + body
+    with run_echo(is_short=False) as running:
+        yield running.address
 
 
 LAST = request(b"last", b"Connection: close\r\n")
@@ -74,7 +27,7 @@ LAST = request(b"last", b"Connection: close\r\n")
 
 @pytest.mark.parametrize("n_bytes", [None, 1, 7, 100])
 def test_an_offer_of_another_protocol_is_ignored_and_the_body_read(
-    address: tuple[str, int], n_bytes: int | None, caplog: pytest.LogCaptureFixture
+    address: Address, n_bytes: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Java's own client offers h2c with its first request; it is answered as one without an offer, in any pieces."""
     sent = request(b'{"instances": []}', OFFER, b"X-Own: 1\r\n") + LAST
@@ -88,7 +41,7 @@ def test_an_offer_of_another_protocol_is_ignored_and_the_body_read(
     assert caplog.text == ""
 
 
-def test_an_offer_with_a_chunked_body_or_none_is_ignored_too(address: tuple[str, int]) -> None:
+def test_an_offer_with_a_chunked_body_or_none_is_ignored_too(address: Address) -> None:
     """However the body comes, it is the request's."""
     chunked = (
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + OFFER + b"\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
@@ -98,7 +51,7 @@ def test_an_offer_with_a_chunked_body_or_none_is_ignored_too(address: tuple[str,
     assert [(answer[0], answer[-1]) for answer in answers] == [("POST", "abc"), ("GET", ""), ("POST", "last")]
 
 
-def test_an_offer_to_close_is_not_lost_beside_it(address: tuple[str, int]) -> None:
+def test_an_offer_to_close_is_not_lost_beside_it(address: Address) -> None:
     """The other options of the Connection header stay."""
     sent = request(b"x", b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n")
     ((status, _),) = talk(address, sent)
@@ -115,33 +68,14 @@ def test_an_offer_to_close_is_not_lost_beside_it(address: tuple[str, int]) -> No
     ],
 )
 def test_what_is_no_request_is_refused_and_the_connection_closed(
-    address: tuple[str, int], sent: bytes, caplog: pytest.LogCaptureFixture
+    address: Address, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As the protocol says, in plain text, for no request of ours has begun."""
     assert talk(address, sent)[-1] == (400, b"Invalid HTTP request received.")
     assert "Traceback" not in caplog.text
 
 
-def test_headers_without_end_are_refused(address: tuple[str, int]) -> None:
-    """Before they cost memory; and a body of any size after a head is none."""
-    endless = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 40_000
-    assert [status for status, _ in talk(address, endless, b"a" * 40_000)] == [431]
-    pieces = [b"b" * 50_000] * 4
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n"
-    ((status, answer),) = talk(address, head, *pieces)
-    assert (status, len(json.loads(answer)[4])) == (200, 200_000)
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET /livez HTT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"])
-def test_a_head_that_does_not_come_is_given_up(
-    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, sent: bytes
-) -> None:
-    """Whoever opens a connection and says nothing, or half of something, does not hold it."""
-    monkeypatch.setattr(http_server, "HEAD_PATIENCE_S", 0.2)
-    assert [status for status, _ in talk(address, sent)] == [408]
-
-
-def test_an_address_that_cannot_be_had_is_named_with_what_to_set(address: tuple[str, int]) -> None:
+def test_an_address_that_cannot_be_had_is_named_with_what_to_set(address: Address) -> None:
     """Whether it is taken or nobody's."""
     for host, port in [address, ("no.such.host.invalid", 80)]:
         with pytest.raises(OSError, match=rf"nothing can listen on {host} port {port} \(.*TREESERVE_HOST"):
@@ -158,33 +92,11 @@ def test_all_addresses_means_both_families() -> None:
         pass
 
 
-class Answering:
-    """A short way that answers bodies of at least three bytes, in capitals, and notes what it was asked."""
-
-    target = b"/predict"
-
-    def __init__(self) -> None:
-        self.asked: list[bytes] = []
-
-    def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
-        self.asked.append(body)
-        return None if len(body) < 3 else b"content-length: %d\r\n\r\n%b" % (len(body), body.upper())
-
-
 @pytest.fixture(scope="module")
-def short() -> Iterator[tuple[tuple[str, int], Answering]]:
+def short() -> Iterator[tuple[Address, Answering]]:
     """A server around the same app, with a short way."""
-    app = FastAPI(openapi_url=None)
-    app.mount("/", echo)
-    app.short_way = way = Answering()  # type: ignore[attr-defined]
-    listener = listen("127.0.0.1", 0)
-    server = make_server(app)
-    running = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    running.start()
-    yield listener.getsockname(), way
-    server.should_exit = True
-    running.join(20)
-    assert not running.is_alive()
+    with run_echo() as running:
+        yield running.address, running.way
 
 
 def body_of(answer: bytes) -> str:
@@ -195,7 +107,7 @@ def body_of(answer: bytes) -> str:
 PREDICT = {"path": b"/predict"}
 
 
-def test_requests_on_one_connection_go_their_ways_in_order(short: tuple[tuple[str, int], Answering]) -> None:
+def test_requests_on_one_connection_go_their_ways_in_order(short: tuple[Address, Answering]) -> None:
     """Whether they come in one piece or one by one, and whichever way the one before went."""
     address, way = short
     way.asked.clear()
@@ -216,7 +128,7 @@ def test_requests_on_one_connection_go_their_ways_in_order(short: tuple[tuple[st
     assert b"mno" not in way.asked
 
 
-def test_a_body_in_pieces_waits_in_the_app(short: tuple[tuple[str, int], Answering]) -> None:
+def test_a_body_in_pieces_waits_in_the_app(short: tuple[Address, Answering]) -> None:
     """Which limits how long, and how much."""
     address, way = short
     way.asked.clear()
@@ -239,7 +151,7 @@ def test_a_body_in_pieces_waits_in_the_app(short: tuple[tuple[str, int], Answeri
         b"POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
-def test_only_plain_posts_are_asked_for(short: tuple[tuple[str, int], Answering], sent: bytes) -> None:
+def test_only_plain_posts_are_asked_for(short: tuple[Address, Answering], sent: bytes) -> None:
     """Another method, target or version, and a question before the body, are the app's."""
     address, way = short
     way.asked.clear()
@@ -253,7 +165,7 @@ def test_only_plain_posts_are_asked_for(short: tuple[tuple[str, int], Answering]
     assert way.asked == []
 
 
-def test_an_offer_and_chunks_may_be_short_too(short: tuple[tuple[str, int], Answering]) -> None:
+def test_an_offer_and_chunks_may_be_short_too(short: tuple[Address, Answering]) -> None:
     """They are read in one piece; the answer has a date, as every answer."""
     address, way = short
     way.asked.clear()

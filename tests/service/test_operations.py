@@ -127,6 +127,7 @@ METRICS = [
     "treeserve_rows",
     "treeserve_rows_per_request",
     "treeserve_requests_in_flight",
+    "treeserve_event_loop_lag_seconds",
     "treeserve_unknown_categories",
     "treeserve_model_info",
     "treeserve_swaps",

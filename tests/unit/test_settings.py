@@ -42,6 +42,9 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
         "TREESERVE_UNKNOWN_CATEGORY": "missing",
         "TREESERVE_PAYLOAD_LOG": "off",
         "TREESERVE_PAYLOAD_SAMPLE_RATE": "0.01",
+        "TREESERVE_MAX_IN_FLIGHT": "3",
+        "TREESERVE_SHUTDOWN_GRACE_S": "1.5",
+        "TREESERVE_SHUTDOWN_DEADLINE_S": "4.0",
     }
     settings = Settings.from_environment(environ | {"PATH": "/bin"})
     assert {PREFIX + name.upper(): str(value) for name, value in settings} == environ
@@ -66,6 +69,11 @@ def test_an_empty_variable_counts_as_unset(name: str) -> None:
         ("PAYLOAD_SAMPLE_RATE", "-0.1"),
         ("PAYLOAD_SAMPLE_RATE", "1%"),
         ("MAX_INSTANCES", "0"),
+        ("MAX_IN_FLIGHT", "0"),
+        ("SHUTDOWN_GRACE_S", "-1"),
+        ("SHUTDOWN_GRACE_S", "inf"),
+        ("SHUTDOWN_DEADLINE_S", "nan"),
+        ("SHUTDOWN_DEADLINE_S", "25s"),
         ("UNKNOWN_CATEGORY", "ignore"),
         ("UNKNOWN_CATEGORY", "Missing"),
     ],
@@ -91,6 +99,21 @@ def test_the_payload_log_is_a_word_or_a_path(place: str) -> None:
 def test_a_misspelt_payload_log_makes_no_file(place: str) -> None:
     """Lines in a file called `sdtout` would be missed only when they are needed."""
     assert f"is written `./{place}`" in refusal(PAYLOAD_LOG=place)
+
+
+@pytest.mark.parametrize(
+    ("environ", "deadline"),
+    [
+        ({"SHUTDOWN_GRACE_S": "5", "SHUTDOWN_DEADLINE_S": "5"}, "'5'"),
+        ({"SHUTDOWN_GRACE_S": "30"}, "25.0"),
+        ({"SHUTDOWN_DEADLINE_S": "4"}, "'4'"),
+    ],
+)
+def test_a_deadline_that_is_over_before_the_grace_is_refused(environ: dict[str, str], deadline: str) -> None:
+    """Whichever of the two was set; both are named."""
+    text = refusal(**environ)
+    assert text.startswith(f"TREESERVE_SHUTDOWN_DEADLINE_S={deadline}: ")
+    assert f"more than the grace, TREESERVE_SHUTDOWN_GRACE_S={environ.get('SHUTDOWN_GRACE_S', '5')}" in text
 
 
 def test_a_kubernetes_service_link_is_recognised() -> None:
