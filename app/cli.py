@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from app import __version__
@@ -88,67 +87,11 @@ def _serve(_: argparse.Namespace) -> int:
         return 2
     for name, meant in find_unknown_variables(os.environ).items():
         log.warning("%s is no setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
-    return _run_server(settings, standard_output)
-
-
-def _run_server(settings: Settings, standard_output: LineSink) -> int:
     hide_scikit_learn()
-    from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
+    # Only now: a setting that cannot be used is told before anything slow is imported.
+    from app.serve import serve
 
-    from app.errors import ModelUriInvalid
-    from app.last_verified import LastVerified
-    from app.main import create_app
-    from app.metrics import Metrics
-    from app.polling import RegistryWatch
-    from app.preparation.child import Preparation
-    from app.registry.registry import MlflowRegistry
-    from app.registry.store import registry_uri, tracking_uri
-    from app.server.listener import listen
-    from app.server.server import make_server
-
-    # They would stand as a second sample beside each counter in text format 0.0.4.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
-    collectors = CollectorRegistry()
-    ProcessCollector(registry=collectors)
-    PlatformCollector(registry=collectors)
-    metrics = Metrics(collectors)
-
-    is_hopeless = threading.Event()
-
-    def stop() -> None:
-        server.should_exit = True
-
-    def give_up() -> None:
-        is_hopeless.set()
-        stop()
-
-    try:
-        registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
-        source = RegistryWatch(
-            settings,
-            registry,
-            Preparation(registry, settings.cache_dir),
-            LastVerified(settings.cache_dir / "last_verified", " ".join(registry.to_json())),
-            metrics,
-        )
-        app = create_app(settings, source, metrics, standard_output, on_hopeless=give_up)
-        listener = listen(settings.host, settings.port)
-    except (ModelUriInvalid, OSError) as error:
-        log.critical("cannot start: %s", error)
-        return 1
-    server = make_server(app, app.drain)
-    # Before the server handles these signals itself, and after.
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: stop())
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    log.info("listening on http://%s:%d; GET /docs there shows the API", host, listener.getsockname()[1])
-    server.run([listener])
-    status = 1 if is_hopeless.is_set() else 0
-    # Python waits for its threads, and a batch that nobody waits for any more cannot be interrupted.
-    end = threading.Timer(app.drain.exit_s, os._exit, (status,))
-    end.daemon = True
-    end.start()
-    return status
+    return serve(settings, standard_output)
 
 
 def _open_standard_descriptors() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -34,8 +37,19 @@ class LineSink:
     pipe, holds a lock that the interpreter needs to end.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, lock: int | None = None) -> None:
+        """
+        Write to a descriptor.
+
+        Parameters
+        ----------
+        descriptor : int
+        lock : int or None
+            Descriptor of a file that is locked meanwhile, where other processes write to the same pipe: it takes more
+            than a few kilobytes in several pieces.
+        """
         self._descriptor = descriptor
+        self._lock = lock
         # Or a batch's lines, which are several writes to a pipe, would mix with others.
         self._writing = threading.Lock()
         self._at_line_start = True
@@ -49,7 +63,7 @@ class LineSink:
         LinesLost
             If the disk is full or the reader is gone. What was cut then is ended with the next line that is written.
         """
-        with self._writing:
+        with self._writing, self._alone():
             rest = memoryview(lines if self._at_line_start else b"\n" + lines)
             while rest:
                 try:
@@ -61,6 +75,17 @@ class LineSink:
                     raise LinesLost(error, bytes(rest).count(b"\n")) from None
                 self._at_line_start = rest[n_written - 1] == ord("\n")
                 rest = rest[n_written:]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self._lock is None:
+            yield
+            return
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the descriptor; nobody may write any more."""

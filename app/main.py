@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -66,6 +66,7 @@ def create_app(
     metrics: Metrics,
     standard_output: LineSink,
     on_hopeless: Callable[[], None] = lambda: None,
+    expose: Callable[[], Awaitable[bytes]] | None = None,
 ) -> Service:
     """
     Make the service. It starts to follow its source when the server starts it.
@@ -80,6 +81,8 @@ def create_app(
         Where the payload log goes unless the settings name a file or turn it off.
     on_hopeless : callable
         Called from another thread if no model version can ever serve; the reason is logged.
+    expose : callable or None
+        What `/metrics` answers; None for the metrics of this process.
 
     Raises
     ------
@@ -96,6 +99,9 @@ def create_app(
         rollout.follow(role, standing)
         if role is Role.CHAMPION and standing.is_hopeless:
             on_hopeless()
+
+    async def expose_own() -> bytes:
+        return metrics.expose()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -122,7 +128,7 @@ def create_app(
     app.short_way = ShortWay(endpoint, metrics, Overload(settings.max_in_flight, PATH, metrics, drain))
     app.include_router(model_router(rollout, settings))
     app.include_router(refresh_router(source, settings))
-    app.include_router(operations_router(rollout, metrics, drain))
+    app.include_router(operations_router(rollout, expose or expose_own, drain))
     add_docs(app)
     add_openapi(app, rollout, settings)
     return app

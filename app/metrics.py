@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from app.tallies import Spreads, Tally
 
@@ -27,6 +35,16 @@ class DropReason(StrEnum):
     CLOSED = "closed"
     NO_MEMORY = "no_memory"
     NOT_MADE = "not_made"
+
+
+def make_collectors() -> CollectorRegistry:
+    """Where the metrics of this process are kept, its own (memory, processor time, Python) among them."""
+    # They would stand as a second sample beside each counter in text format 0.0.4.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    collectors = CollectorRegistry()
+    ProcessCollector(registry=collectors)
+    PlatformCollector(registry=collectors)
+    return collectors
 
 
 class Metrics:
@@ -96,6 +114,11 @@ class Metrics:
         )
         for outcome in ("answered", "failed"):
             self.registry_checks.labels(outcome)
+        self.workers_lost = Counter(
+            "treeserve_workers_lost",
+            "Workers that ended without having been told to, and were replaced: crashes and kills.",
+            registry=registry,
+        )
         self.staleness = Gauge(
             "treeserve_registry_staleness_seconds",
             "Since the registry last said that what serves is what it names: whether promotions arrive.",

@@ -88,8 +88,9 @@ class Watch:
             version = _call(self._registry.resolve, before.uri)
             if at_once or not _is_rejected(version, before.trouble):
                 prepared = self._bring(version)
-                since_s = before.began_at_s if prepared == before.prepared else began_s
-                self.standing = Standing(before.uri, prepared, time.monotonic(), since_s)
+                now_s = time.monotonic()
+                took_s = before.prepared_in_s if prepared == before.prepared else now_s - began_s
+                self.standing = Standing(before.uri, prepared, now_s, took_s)
         except ModelError as error:
             self.standing = self._stay(error, version)
         self._metrics.registry_checks.labels("failed" if version is None else "answered").inc()
@@ -187,7 +188,7 @@ class Rollout:
     def follow(self, role: Role, standing: Standing) -> None:
         """Let serve what shall serve. Where that fails, what serves goes on, and the next call tries again."""
         self.standings[role] = standing
-        prepared = standing.prepared
+        prepared, began_s = standing.prepared, time.monotonic()
         if prepared == self._serving.get(role):
             return
         try:
@@ -200,7 +201,7 @@ class Rollout:
         self._failures.pop(role, None)
         before = self._assign(role, predictor)
         self._serving[role] = prepared
-        _record_swap(self._metrics, role, before, predictor, time.monotonic() - standing.began_at_s)
+        _record_swap(self._metrics, role, before, predictor, standing.prepared_in_s + time.monotonic() - began_s)
 
     def _staleness_s(self) -> float:
         """Seconds since the registry last said that the champion is what it names."""
@@ -249,7 +250,7 @@ def _record_swap(
         metrics.kernel_disagrees.set(now.evaluator.has_disagreed)
         metrics.model_load_duration.set(duration_s)
     log.info(
-        "%s serves as %s%s, %d features, evaluated by %s%s, %.2f s after the registry was asked",
+        "%s serves as %s%s, %d features, evaluated by %s%s, ready in %.2f s",
         now.version,
         role,
         f" in place of version {before.version.version}" if before else "",

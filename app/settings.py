@@ -63,6 +63,12 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="How many processes serve on this machine, on one port and under one registry watch.",
+    )
     cache_dir: Path = Field(
         default_factory=_default_cache_dir,
         description="Where downloaded model versions are kept; `$XDG_CACHE_HOME/treeserve` or `~/.cache/treeserve`.",

@@ -70,8 +70,8 @@ class Standing:
         What shall serve.
     confirmed_at_s : float or None
         When the registry has said last that the URI means just that.
-    began_at_s : float
-        When it was asked and first named it.
+    prepared_in_s : float
+        What it took to have it ready, from asking the registry on.
     trouble : Trouble or None
         None if all was well when the registry was asked last.
     """
@@ -79,7 +79,7 @@ class Standing:
     uri: str
     prepared: Prepared | None = None
     confirmed_at_s: float | None = None
-    began_at_s: float = 0.0
+    prepared_in_s: float = 0.0
     trouble: Trouble | None = None
 
     @property

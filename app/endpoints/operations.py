@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from app.drain import Drain
 from app.errors import ServiceEnding
-from app.metrics import Metrics
 from app.rollout import Rollout
 
 
@@ -26,7 +27,7 @@ class Readiness(BaseModel):
     version: str
 
 
-def operations_router(rollout: Rollout, metrics: Metrics, drain: Drain) -> APIRouter:
+def operations_router(rollout: Rollout, expose: Callable[[], Awaitable[bytes]], drain: Drain) -> APIRouter:
     """The routes of the two probes and of the metrics."""
     router = APIRouter(tags=["operations"])
 
@@ -48,6 +49,6 @@ def operations_router(rollout: Rollout, metrics: Metrics, drain: Drain) -> APIRo
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def get_metrics() -> Response:
-        return Response(metrics.expose(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await expose(), media_type=CONTENT_TYPE_LATEST)
 
     return router

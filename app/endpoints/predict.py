@@ -39,7 +39,7 @@ class PredictEndpoint:
         self._settings = settings
         self._patience = Patience(PATIENCE_S)
         # No more batches at once than can be worked on: each takes many times its body's memory.
-        self._batches = make_batch_threads("batch", available_cores())
+        self._batches = make_batch_threads("batch", max(1, available_cores() // settings.workers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """

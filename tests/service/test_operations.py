@@ -134,6 +134,7 @@ METRICS = [
     "treeserve_rejections",
     "treeserve_registry_checks",
     "treeserve_registry_staleness_seconds",
+    "treeserve_workers_lost",
     "treeserve_model_load_duration_seconds",
     "treeserve_kernel_disagrees",
     "treeserve_payload_written",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -92,3 +95,46 @@ def test_a_line_that_a_full_disk_cut_spoils_none_after_it(tmp_path: Path) -> Non
     sink.write(b"rst\n")
     sink.close()
     assert path.read_text() == "abc\nd\nopq\nrst\n"
+
+
+WRITER = """
+import sys
+from app.line_sink import LineSink
+letter, lock = sys.argv[1], int(sys.argv[2])
+sink = LineSink(1, lock)
+print("ready", file=sys.stderr, flush=True)
+sys.stdin.read()
+for _ in range(100):
+    sink.write((letter * 10_000 + "\\n").encode() * 20)
+"""
+
+
+def test_lines_of_several_processes_do_not_mix_on_a_pipe(pipe: tuple[BinaryIO, LineSink]) -> None:
+    """Workers share standard output; a file's lock keeps lines that are written together together."""
+    reader, sink = pipe
+    waiting, start = os.pipe()
+    with tempfile.TemporaryFile() as lock:
+        writers = [
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, letter, str(lock.fileno())],
+                stdin=waiting,
+                stdout=sink._descriptor,
+                stderr=subprocess.PIPE,
+                pass_fds=[lock.fileno()],
+                cwd=Path(__file__).parents[2],
+            )
+            for letter in "abc"
+        ]
+        sink.close()
+        os.close(waiting)
+        for writer in writers:
+            assert writer.stderr is not None
+            with writer.stderr as said:
+                assert said.readline() == b"ready\n"
+        os.close(start)
+        lines = reader.read().splitlines()
+        assert [writer.wait(20) for writer in writers] == [0, 0, 0]
+    assert len(lines) == 3 * 100 * 20
+    assert {line[:1] * 10_000 for line in lines} == set(lines)
+    for at in range(0, len(lines), 20):
+        assert len(set(lines[at : at + 20])) == 1

@@ -25,6 +25,7 @@ from app.tallies import Spreads, Tally
         ("treeserve_rejections", ["role", "reason"], "counter"),
         ("treeserve_registry_checks", ["outcome"], "counter"),
         ("treeserve_registry_staleness_seconds", [], "gauge"),
+        ("treeserve_workers_lost", [], "counter"),
         ("treeserve_model_load_duration_seconds", [], "gauge"),
         ("treeserve_kernel_disagrees", [], "gauge"),
         ("treeserve_payload_written", [], "counter"),

@@ -1,0 +1,75 @@
+"""``treeserve serve``: one process that serves, or several and one above them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import tempfile
+import threading
+
+from prometheus_client import CollectorRegistry
+
+from app.errors import ModelUriInvalid
+from app.last_verified import LastVerified
+from app.line_sink import LineSink
+from app.main import create_app
+from app.metrics import Metrics, make_collectors
+from app.polling import RegistryWatch, Source
+from app.preparation.child import Preparation
+from app.registry.registry import MlflowRegistry
+from app.registry.store import registry_uri, tracking_uri
+from app.server.listener import listen
+from app.server.run import run
+from app.settings import Settings
+from app.workers.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, standard_output: LineSink) -> int:
+    """Serve until told to end; the exit status."""
+    collectors = make_collectors()
+    metrics = Metrics(collectors)
+    try:
+        source = _watch_registry(settings, metrics)
+        if settings.workers > 1:
+            return _supervise(settings, source, metrics, collectors)
+        return _serve_alone(settings, source, metrics, standard_output)
+    except (ModelUriInvalid, OSError) as error:
+        log.critical("cannot start: %s", error)
+        return 1
+
+
+def _watch_registry(settings: Settings, metrics: Metrics) -> Source:
+    registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
+    last_verified = LastVerified(settings.cache_dir / "last_verified", " ".join(registry.to_json()))
+    return RegistryWatch(settings, registry, Preparation(registry, settings.cache_dir), last_verified, metrics)
+
+
+def _serve_alone(settings: Settings, source: Source, metrics: Metrics, standard_output: LineSink) -> int:
+    is_hopeless = threading.Event()
+
+    def give_up() -> None:
+        is_hopeless.set()
+        os.kill(os.getpid(), signal.SIGINT)  # the end in order, without the grace
+
+    app = create_app(settings, source, metrics, standard_output, on_hopeless=give_up)
+    listener = _listen(settings)
+    return run(app, app.drain, listener, lambda: 1 if is_hopeless.is_set() else 0)
+
+
+def _supervise(settings: Settings, source: Source, metrics: Metrics, collectors: CollectorRegistry) -> int:
+    listener = _listen(settings)
+    with tempfile.TemporaryFile() as output_lock:
+        supervisor = Supervisor(settings, source, metrics, collectors, listener, output_lock.fileno())
+        return asyncio.run(supervisor.run())
+
+
+def _listen(settings: Settings) -> socket.socket:
+    listener = listen(settings.host, settings.port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    log.info("listening on http://%s:%d; GET /docs there shows the API", host, listener.getsockname()[1])
+    return listener

@@ -1,0 +1,48 @@
+"""Serves until the process is told to end, and sees to it that it does end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from app.drain import Drain
+from app.server.server import make_server
+
+
+def run(app: FastAPI, drain: Drain, listener: socket.socket, status: Callable[[], int] = lambda: 0) -> int:
+    """
+    Serve an app on a socket.
+
+    Parameters
+    ----------
+    app : FastAPI
+    drain : Drain
+        How it ends.
+    listener : socket.socket
+    status : callable
+        The exit status, asked when the end has come.
+
+    Returns
+    -------
+    int
+        The exit status. Whatever still runs, the process is gone at the drain's deadline.
+    """
+    server = make_server(app, drain)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Before the server handles these signals itself, and after.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, stop)
+    server.run([listener])
+    # Python waits for its threads, and a batch that nobody waits for any more cannot be interrupted.
+    end = threading.Timer(drain.exit_s, os._exit, (status(),))
+    end.daemon = True
+    end.start()
+    return status()

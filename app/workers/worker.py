@@ -1,0 +1,129 @@
+"""
+A process that serves and leaves the registry to the supervisor that has started it.
+
+Run as ``python -m app.workers.worker CHANNEL LISTENER OUTPUT_LOCK``, descriptors that it inherits, by
+`app.workers.supervisor` alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from itertools import count
+
+from prometheus_client import CollectorRegistry
+
+from app.errors import ServingError
+from app.line_sink import LineSink
+from app.main import create_app
+from app.metrics import Metrics, make_collectors
+from app.polling import Tell
+from app.processes import end_with_parent, hide_scikit_learn
+from app.server.run import run
+from app.service_log import configure_logging
+from app.settings import Settings
+from app.standing import Role, Standing
+from app.workers.channel import Channel
+from app.workers.totals import take_samples
+
+_TOTALS_WITHIN_S = 5.0
+
+
+class SupervisorSource:
+    """Tells what the supervisor tells, and asks it for what only it knows."""
+
+    def __init__(self, channel: Channel, collectors: CollectorRegistry, on_orphaned: Callable[[], None]) -> None:
+        """
+        Make the worker's end.
+
+        Parameters
+        ----------
+        channel : Channel
+        collectors : prometheus_client.CollectorRegistry
+            What this process counts.
+        on_orphaned : callable
+            Called if the supervisor is gone.
+        """
+        self._channel = channel
+        self._messages = iter(channel)
+        self._collectors = collectors
+        self._on_orphaned = on_orphaned
+        self._numbers = count()
+        self._questions: dict[int, asyncio.Future[bytes]] = {}
+
+    def start(self, tell: Tell) -> None:
+        """Tell what the supervisor knows already, so that nothing is accepted before, and go on in a thread."""
+        self._loop = asyncio.get_running_loop()
+        self._tell_standings(next(self._messages, {}), tell)
+        threading.Thread(target=self._listen, args=(tell,), name="supervisor", daemon=True).start()
+
+    def refresh(self) -> None:
+        """Have the supervisor look at the registry."""
+        self._channel.send({"refresh": True})
+
+    def close(self) -> None:
+        """Leave the supervisor with what this process has counted."""
+        self._send_samples()
+
+    async def expose(self) -> bytes:
+        """
+        The metrics of all workers, in Prometheus's text format.
+
+        Raises
+        ------
+        ServingError
+            If the supervisor does not answer.
+        """
+        number = next(self._numbers)
+        self._questions[number] = self._loop.create_future()
+        try:
+            self._channel.send({"totals": number})
+            return await asyncio.wait_for(self._questions[number], _TOTALS_WITHIN_S)
+        except TimeoutError:
+            raise ServingError("The process that adds up the metrics does not answer.") from None
+        finally:
+            del self._questions[number]
+
+    def _listen(self, tell: Tell) -> None:
+        for message in self._messages:
+            if "samples" in message:
+                self._loop.call_soon_threadsafe(self._send_samples)  # which only its thread may read
+            if "totals" in message:
+                self._loop.call_soon_threadsafe(self._answer, message["totals"], message["text"].encode())
+            self._tell_standings(message, tell)
+        self._on_orphaned()
+
+    def _tell_standings(self, message: dict[str, dict[str, dict[str, object]]], tell: Tell) -> None:
+        for role, standing in message.get("standings", {}).items():
+            tell(Role(role), Standing.from_json(standing))
+
+    def _send_samples(self) -> None:
+        self._channel.send({"samples": take_samples(self._collectors)})
+
+    def _answer(self, number: int, text: bytes) -> None:
+        question = self._questions.get(number)
+        if question and not question.done():
+            question.set_result(text)
+
+
+def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) -> int:
+    """Serve until told to end, or until the supervisor is gone; the exit status."""
+    hide_scikit_learn()
+    standard_output = LineSink(1, output_lock)
+    configure_logging(standard_output)
+    collectors = make_collectors()
+    settings = Settings.from_environment(os.environ)
+    channel = Channel(socket.socket(fileno=channel_descriptor))
+    source = SupervisorSource(channel, collectors, on_orphaned=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    app = create_app(settings, source, Metrics(collectors), standard_output, expose=source.expose)
+    return run(app, app.drain, socket.socket(fileno=listener_descriptor))
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,97 @@
+"""What several processes count is added up as if one had counted it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.metrics import Metrics
+from app.workers.totals import Family, add_up, expose, take_samples
+
+
+def counted(n: int, version: str = "7") -> list[Family]:
+    """The metrics of a process that has answered `n` requests, each in `n` milliseconds, as they go over the line."""
+    collectors = CollectorRegistry()
+    metrics = Metrics(collectors)
+    for _ in range(n):
+        metrics.requests.values["/predict", "200"] += 1
+        metrics.request_duration.values["/predict",].observe(n / 1000)
+    metrics.requests_in_flight.values[()] = n
+    metrics.staleness.set(n)
+    metrics.model_info.labels("champion", "m", version, "a", "r").set(1)
+    metrics.payload_dropped.labels("closed").inc(n)
+    families: list[Family] = json.loads(json.dumps(take_samples(collectors)))
+    return families
+
+
+def sample(families: list[Family], name: str, **labels: str) -> float | None:
+    """One sample, as Prometheus reads it."""
+    text = expose(families).decode()
+    found = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
+    assert len(found) <= 1, found
+    return found[0] if found else None
+
+
+def test_counters_and_histograms_are_added_up_and_gauges_are_the_largest() -> None:
+    """Labels apart; requests in flight are added up too."""
+    totals = add_up([counted(2), counted(3)])
+    assert sample(totals, "treeserve_requests_total", status="200") == 5
+    assert sample(totals, "treeserve_request_duration_seconds_count") == 5
+    assert sample(totals, "treeserve_request_duration_seconds_sum") == pytest.approx(2 * 0.002 + 3 * 0.003)
+    assert sample(totals, "treeserve_request_duration_seconds_bucket", le="0.0025") == 2
+    assert sample(totals, "treeserve_payload_dropped_total", reason="closed") == 5
+    assert sample(totals, "treeserve_requests_in_flight") == 5
+    assert sample(totals, "treeserve_registry_staleness_seconds") == 3
+    assert sample(totals, "treeserve_model_info", version="7") == 1
+
+
+def test_versions_are_told_apart() -> None:
+    """In the moment of a swap one worker may be ahead of another."""
+    totals = add_up([counted(1, "7"), counted(1, "8")])
+    assert (
+        sample(totals, "treeserve_model_info", version="7"),
+        sample(totals, "treeserve_model_info", version="8"),
+    ) == (
+        1,
+        1,
+    )
+
+
+def test_what_a_process_that_is_gone_has_counted_stays_and_its_gauges_do_not() -> None:
+    """A counter that falls is a restart to Prometheus."""
+    departed = add_up([[], counted(4)], are_gone=True)
+    departed = add_up([departed, counted(1)], are_gone=True)
+    totals = add_up([departed, counted(2)])
+    assert sample(totals, "treeserve_requests_total", status="200") == 7
+    assert sample(totals, "treeserve_requests_in_flight") == 2
+    assert sample(departed, "treeserve_model_info", version="7") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("process_start_time_seconds", 1.0), ("process_resident_memory_bytes", 3.0), ("process_max_fds", 2.0)],
+)
+def test_the_processes_own_gauges_make_sense(name: str, expected: float) -> None:
+    """They are as old as the oldest, and have as much memory as all."""
+
+    def process(value: float) -> list[Any]:
+        return [[name, "gauge", "x", [[name, [], value]]]]
+
+    assert sample(add_up([process(2.0), process(1.0)]), name) == expected
+
+
+def test_the_text_is_what_one_process_would_write() -> None:
+    """Names, help and types included."""
+    collectors = CollectorRegistry()
+    metrics = Metrics(collectors)
+    metrics.requests.values["/predict", "200"] += 1
+    assert expose(add_up([take_samples(collectors)])) == metrics.expose()
