@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all reliability fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,15 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 
 test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-all: lint typecheck ## The tests and, for some minutes more, what breaks a service's surroundings under load
+	@$(BIN)/python -m pytest -n 2 -m "" $(ARGS)
+
+reliability: ## Break a service's surroundings under load, and write what is seen into docs/reliability.md
+	@$(INSTALL) dev
+	@rm -rf build/reliability && mkdir -p build/reliability
+	@RELIABILITY_RECORDS=$(CURDIR)/build/reliability $(BIN)/python -m pytest -n 0 -m faults tests/e2e/faults
+	@$(BIN)/python -m tests.e2e.faults.page build/reliability
 
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,17 @@ def own_logging() -> Iterator[None]:
     yield
     logging.captureWarnings(False)
     root.level, root.handlers = before
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store as MLflow makes it: it takes seconds, so it is made once and copied."""
+    place = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    from tests.integration.mlflow_store import load_mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    load_mlflow().MlflowClient(tracking_uri=f"sqlite:///{place}").search_experiments()
+    return place
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

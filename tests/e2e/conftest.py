@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,10 @@ def model_folder(champion: ModelFolderBuilder, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def start(model_folder: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts servers, which end with the test at the latest."""
+    numbers = count()
     with ExitStack() as running:
 
-        def run(stdout: int | None = None, /, **variables: str) -> Server:
+        def run(stdout: int | None = None, /, prefix: Sequence[str] = (), **variables: str) -> Server:
             given = {
                 "TREESERVE_MODEL_URI": str(model_folder),
                 "TREESERVE_CACHE_DIR": str(tmp_path / "cache"),
@@ -42,9 +44,10 @@ def start(model_folder: Path, tmp_path: Path) -> Iterator[Start]:
                 **variables,
             }
             environment = clean_environment(tmp_path, **given)
+            folder = tmp_path / f"output-{next(numbers)}"
             process = running.enter_context(
-                run_process([TREESERVE, "serve"], environment, tmp_path / "output", stdout=stdout)
+                run_process([*prefix, TREESERVE, "serve"], environment, folder, stdout=stdout)
             )
-            return Server(process, given["TREESERVE_PORT"], tmp_path / "output")
+            return Server(process, given["TREESERVE_PORT"], folder)
 
         yield run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +35,10 @@ class Server:
     def get(self, path: str) -> httpx2.Response:
         """Ask it."""
         return httpx2.get(self.url + path, trust_env=False, timeout=10)
+
+    def post(self, path: str) -> httpx2.Response:
+        """Ask it to do something."""
+        return httpx2.post(self.url + path, trust_env=False, timeout=10)
 
     def predict(self, *instances: Any) -> list[float]:
         """The predictions of valid instances."""
@@ -76,6 +81,6 @@ class Server:
 
 
 class Start(Protocol):
-    """Starts a server with settings, without waiting for it."""
+    """Starts a server with settings, without waiting for it; a command may stand before it."""
 
-    def __call__(self, stdout: int | None = None, /, **variables: str) -> Server: ...
+    def __call__(self, stdout: int | None = None, /, prefix: Sequence[str] = (), **variables: str) -> Server: ...

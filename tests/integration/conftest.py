@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from app.registry.registry import MlflowRegistry
 from tests.boosters import ModelFolderBuilder, make_model
-from tests.integration.mlflow_store import LoggedModel, MlflowStore, load_mlflow, restored_tracking_uri
+from tests.integration.mlflow_store import LoggedModel, MlflowStore, restored_tracking_uri
 from tests.integration.training import Trained, train_example, write_sample
-from tests.processes import clean_environment, free_port, run_process
-from tests.services import wait
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store as MLflow makes it: it takes seconds, so it is made once and copied."""
-    place = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    load_mlflow().MlflowClient(tracking_uri=f"sqlite:///{place}").search_experiments()
-    return place
+from tests.mlflow_server import run_mlflow_server
+from tests.processes import free_port
 
 
 @pytest.fixture(scope="session")
@@ -58,23 +46,8 @@ def registry(store: MlflowStore, tmp_path: Path) -> MlflowRegistry:
 @pytest.fixture(scope="session")
 def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowStore]:
     """An MLflow server that keeps its store on SQLite, and hands artifacts out itself."""
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_database, folder / "mlflow.db")
-    port = free_port()
-    command = [
-        str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
-        "--artifacts-destination", str(folder / "artifacts"),
-    ]  # fmt: skip
-    environment = clean_environment(folder, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    with run_process(command, environment, folder / "process") as process:
-        for _ in wait(60, every_s=0.1):
-            assert process.poll() is None, (folder / "process" / "stderr").read_text()
-            try:
-                if httpx2.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200:
-                    break
-            except httpx2.TransportError:
-                continue
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    with run_mlflow_server(folder, port, empty_database):
         yield MlflowStore(f"http://127.0.0.1:{port}")
 
 

@@ -112,7 +112,7 @@ def test_a_variable_that_is_no_setting_is_told(
     """With the one perhaps meant; the service starts all the same."""
     monkeypatch.setenv("TREESERVE_PROT", "1")
     monkeypatch.setenv("TREESERVE_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setattr(cli, "_run_server", lambda settings, _: settings.port)
+    monkeypatch.setattr("app.serve.serve", lambda settings, _: settings.port)
     assert cli.main(["serve"]) == 8080
     [line] = written(capfd)
     assert line["message"] == "TREESERVE_PROT is no setting and is ignored; did you mean TREESERVE_PORT?"

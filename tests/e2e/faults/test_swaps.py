@@ -1,0 +1,69 @@
+"""The alias moves while callers ask: no request fails, and every answer is right for the version that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.faults.conftest import Follow, Record
+from tests.e2e.faults.registry import Registry
+from tests.services import wait
+
+pytestmark = pytest.mark.faults
+
+
+def test_swap_under_load(follow: Follow, registry: Registry, record: Record, tmp_path: Path) -> None:
+    """The alias moves to another version, which is downloaded and verified meanwhile."""
+    server = follow(TREESERVE_CACHE_DIR=str(tmp_path / "cache"))
+    with registry.load(server.port) as load:
+        load.go_on()
+        registry.promote("2")
+        took_s = load.wait_for("2")
+        load.go_on()
+    load.assert_flawless()
+    assert set(load.by_version) == {"1", "2"}
+    record(load, f"every answer is version 2's after {took_s:.1f} s")
+
+
+def test_rollback_under_load(follow: Follow, registry: Registry, record: Record) -> None:
+    """The alias moves to another version and back."""
+    server = follow()
+    registry.promote("2")
+    with registry.load(server.port) as load:
+        load.wait_for("2")
+        registry.promote("1")
+        took_s = load.wait_for("1")
+        load.go_on()
+    load.assert_flawless()
+    record(load, f"every answer is version 1's again after {took_s:.1f} s")
+
+
+POISONED: dict[str, tuple[Callable[[Registry], str], str]] = {
+    "wrong golden rows": (Registry.log_with_wrong_golden_rows, "answers golden row"),
+    "a pickle": (Registry.log_pickled, "only 'xgboost' is served"),
+    "a cut file": (Registry.log_truncated, "is not the file that card.json was written for"),
+    "another signature": (Registry.log_with_another_signature, "'wind' is gone"),
+}
+
+
+def test_poisoned_versions(follow: Follow, registry: Registry, record: Record) -> None:
+    """The alias moves to versions that must not serve, one after the other, and then to a good one."""
+    poisoned = {log(registry): reason for log, reason in POISONED.values()}
+    server = follow()
+    with registry.load(server.port) as load:
+        for version, reason in poisoned.items():
+            registry.promote(version)
+            for _ in wait():
+                rejected = server.get("/model").json()["rollout"]["champion"]["rejected"]
+                if rejected and rejected["version"] == version:
+                    break
+            assert reason in rejected["reason"]
+        load.go_on()
+        assert set(load.by_version) == {"1"}
+        registry.promote("2")
+        load.wait_for("2")
+    load.assert_flawless()
+    assert set(load.by_version) == {"1", "2"}
+    record(load, f"{', '.join(POISONED)}: each rejected with its reason, and version 1 serves on; then version 2")
