@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from app.rollout import Prepare, Watch
 from app.settings import Settings
 from app.signature import Signature
 from app.standing import Role, Standing
+
+log = logging.getLogger(__name__)
 
 _JITTER = 0.1  # of a pause, or replicas that were started together would ask together for ever
 _FIRST_PAUSE_S = 1.0  # while nothing serves; twice as long each time
@@ -70,7 +73,10 @@ class RegistryWatch:
         is_asked, n_vain = False, 0
         while not self._is_closed:
             standing = self._watches[role].check(at_once=is_asked)
-            tell(role, standing)
+            try:
+                tell(role, standing)
+            except Exception:  # a fault of ours, which must not end the watch
+                log.exception("what the registry says could not be told")
             n_vain = 0 if standing.prepared else n_vain + 1
             is_asked = self._wakes[role].wait(self._pause_s(standing, n_vain))
             self._wakes[role].clear()

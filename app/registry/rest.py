@@ -10,7 +10,9 @@ from app.model_version import ModelVersion
 from app.registry.query import RegistryQuery
 from app.registry.server import MlflowServer
 
-_TIMEOUT_S = 20.0  # for everything, from the look-up of the host to the last byte
+_TIMEOUT_S = 10.0  # for everything, from the look-up of the host to the last byte
+# Questions that wait beyond their time. Some end only when the server does, which may say a byte now and then.
+_asking = threading.BoundedSemaphore(8)
 
 
 def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
@@ -32,7 +34,13 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
             answer.set_result(_ask(query, server))
         except BaseException as error:
             answer.set_exception(error)
+        finally:
+            _asking.release()
 
+    if not _asking.acquire(blocking=False):
+        raise RegistryUnreachable(
+            f"the MLflow server at {server.name} has not answered what it was asked before; check that the server runs"
+        )
     # requests bounds each wait, and not their sum: a server may send a byte a second. A daemon, so that it holds up
     # no exit then.
     threading.Thread(target=ask, name="registry", daemon=True).start()

@@ -165,3 +165,24 @@ def test_the_policy_says_whether_the_signature_may_change(
                 break
         assert (standing.trouble is None) is is_confirmed
         assert standing.trouble is None or standing.trouble.kind == "SignatureChanged"
+
+
+def test_a_look_that_cannot_be_told_is_not_the_last(registry: FakeRegistry, tmp_path: Path) -> None:
+    """A fault of ours must not keep a service from every later version."""
+    told: queue.SimpleQueue[Standing] = queue.SimpleQueue()
+
+    def fail(_: Role, standing: Standing) -> None:
+        told.put(standing)
+        raise RuntimeError
+
+    again = RegistryWatch(
+        Settings(model_uri=ALIAS, poll_interval_s=0.01),
+        registry,
+        lambda version: prepare(version, registry, [tmp_path / "prepared"]),
+        LastVerified(tmp_path / "last", "store"),
+        Metrics(CollectorRegistry()),
+    )
+    again.start(fail)
+    for _ in range(3):
+        told.get(timeout=SOON_S)
+    again.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 
 import pytest
@@ -83,6 +84,17 @@ def test_a_server_that_never_ends_is_given_up(server: FakeServer, monkeypatch: p
     began = time.monotonic()
     assert f"MLflow server at {server.uri} does not answer within 0.3 s; check" in unreachable(server)
     assert time.monotonic() - began < 5
+
+
+def test_questions_that_never_end_do_not_pile_up(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry is asked again and again for years, and each such question keeps a thread."""
+    monkeypatch.setattr(rest, "_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(rest, "_asking", threading.BoundedSemaphore(2))
+    server.drips = "body"
+    before = threading.active_count()
+    told = [unreachable(server) for _ in range(5)]
+    assert ["has not answered what it was asked before" in text for text in told] == [False] * 2 + [True] * 3
+    assert threading.active_count() - before <= 2 + 2  # and the server's own
 
 
 def test_an_answer_is_not_read_without_end(server: FakeServer) -> None:
