@@ -66,6 +66,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Do what is done ten times a second; whether to stop."""
         should_exit = await super().on_tick(counter)
+        self.server_state.head = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         return should_exit or (self._drain.has_begun and not self._drain.is_in_grace)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

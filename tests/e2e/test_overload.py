@@ -1,0 +1,61 @@
+"""
+Twice as many requests as a process can answer do not keep it from answering.
+
+Figures are ratios within one run; docs/benchmarks.md has them for a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.load import LoadFailed
+from benchmarks.open_loop import offer
+from benchmarks.overload import BATCH_ROWS, Overload, measure_overload, write_bodies, write_model
+from benchmarks.servers import choose_cores
+from tests.e2e.measured_service import run_measured_service
+
+pytestmark = pytest.mark.alone
+
+LOAD_S = 1.0
+N_ATTEMPTS = 3
+# Of what is answered at capacity; measured: see docs/benchmarks.md.
+GOODPUT_GATES = {1: 0.35, BATCH_ROWS: 0.8}
+# How many times as long answers may take, at the 99th percentile; it is twice at most where nothing else runs.
+P99_GATE = 4.0
+UNLIMITED = "import os; os.environ['TREESERVE_MAX_IN_FLIGHT'] = '1000000'\n"
+
+
+@pytest.fixture(scope="module")
+def forest_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that takes longer than the way of a request to it."""
+    return write_model(tmp_path_factory.mktemp("forest") / "model")
+
+
+def measure(folder: Path, model: Path, bodies: Path, first: bytes) -> Overload:
+    """Capacity and twice that; again where the machine was taken away in between."""
+    for attempt in range(1, N_ATTEMPTS + 1):
+        try:
+            with run_measured_service(folder / str(attempt), model, first) as server:
+                return measure_overload(server.port, bodies, LOAD_S, choose_cores()[1])
+        except LoadFailed:
+            if attempt == N_ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+@pytest.mark.parametrize("n_rows", GOODPUT_GATES)
+def test_a_process_with_twice_its_load_answers_on(tmp_path: Path, forest_folder: Path, n_rows: int) -> None:
+    """As much as it can, and in time; and it would be seen: without a limit, all answers come late."""
+    bodies = tmp_path / "bodies.jsonl"
+    first = write_bodies(bodies, n_rows)
+    found = measure(tmp_path, forest_folder, bodies, first)
+    print(f"{n_rows} rows: {found.goodput:.2f} of the goodput, {found.p99_ratio:.1f} times the p99; {found}")
+    assert found.goodput >= GOODPUT_GATES[n_rows]
+    assert found.p99_ratio <= P99_GATE
+    with run_measured_service(tmp_path / "unlimited", forest_folder, first, UNLIMITED) as server:
+        planted = offer(
+            server.port, bodies, rate=2 * found.rate, seconds=LOAD_S, connections=1024, core=choose_cores()[1]
+        )
+    assert planted.p99_ms > P99_GATE * found.at_capacity.p99_ms
