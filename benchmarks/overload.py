@@ -17,12 +17,14 @@ from tests.boosters import make_model, make_table, make_target, to_instances, tr
 from tests.processes import PROJECT, clean_environment, free_port
 
 LIMITS = (32, 64, 128, 256)
-# Trees of depth 8: with fewer, one process answers more single rows than this load can offer twice of.
+# Trees of depth 8: with fewer, one process answers more single rows than this load can offer twice of. A batch takes
+# some two milliseconds.
 N_TREES = 1000
-BATCH_ROWS = 400
+BATCH_ROWS = 128
 _CLOSED_CONNECTIONS, _CONNECTIONS = 16, 1024
 _FIRST_STEP, _STEP, _N_STEPS = 0.85, 1.06, 10
 _SHARE_REFUSED = 0.01
+_CORE_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ def measure_overload(port: int, bodies: Path, seconds: float, core: int | None) 
 
     def load(rate: float, connections: int = _CONNECTIONS) -> Offered:
         offered = offer(port, bodies, rate=rate, seconds=seconds, connections=connections, core=core)
-        if offered.n_lost or not offered.is_kept:
-            raise LoadFailed(f"a load of {rate:.0f}/s was not kept, or not answered: {offered}")
+        if offered.n_lost or offered.core_share < _CORE_SHARE:
+            raise LoadFailed(f"a load of {rate:.0f}/s was not answered, or shared its core: {offered}")
         return offered
 
     rate = load(math.inf, _CLOSED_CONNECTIONS).answered_per_s * _FIRST_STEP
