@@ -1,4 +1,4 @@
-"""The benchmarks' commands: ``python -m benchmarks prediction-time`` and ``python -m benchmarks peers``."""
+"""The benchmarks' commands: ``python -m benchmarks prediction-time``, ``… peers`` and ``… overload``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers = commands.add_parser("peers", help="the service side by side with other servers, on this machine")
     peers.add_argument("--quick", action="store_true", help="one short turn: rough figures")
     peers.add_argument("--only", metavar="NAME,NAME", help="only these of the other servers")
+    overload = commands.add_parser("overload", help="the service at twice the rate that it can answer")
+    overload.add_argument("--quick", action="store_true", help="fewer limits and shorter loads: rough figures")
     options = parser.parse_args(arguments)
 
     from benchmarks.load import LoadFailed
@@ -27,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from benchmarks.peers.command import run
 
             return run(is_quick=options.quick, only=options.only)
+        if options.command == "overload":
+            from benchmarks.overload import measure as measure_overload
+
+            measure_overload(is_quick=options.quick)
+            return 0
         from benchmarks.prediction_time import measure
 
         measure(is_quick=options.quick)

@@ -18,11 +18,20 @@ _MAX_DROPPED_BYTES = 64 * 1024
 
 
 class DrainState(ServerState):
-    """What all connections share."""
+    """
+    What all connections share.
+
+    Attributes
+    ----------
+    drain : Drain
+    head : bytes
+        The lines of `default_headers`, which change once a second.
+    """
 
     def __init__(self, drain: Drain) -> None:
         super().__init__()
         self.drain = drain
+        self.head = b""
 
 
 class HttpProtocol(LimitedProtocol):
@@ -41,6 +50,7 @@ class HttpProtocol(LimitedProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._state = server_state
         self._drain = server_state.drain
         self._short_way: ShortWay | None = getattr(config.app, "short_way", None)
         self._body: list[bytes] | None = None  # of a request that may go the short way, as far as it has come
@@ -72,6 +82,12 @@ class HttpProtocol(LimitedProtocol):
             self.parser.feed_data(head)
             self._feed(data[n_read:])
 
+    def on_message_begin(self) -> None:
+        """Begin to read a request; the scope is made where the app has to answer."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the body may come in the same piece, or the head is read again without its offer."""
         self.begin_body()
@@ -83,7 +99,7 @@ class HttpProtocol(LimitedProtocol):
             else:
                 self._body = []
         elif not self.parser.should_upgrade():
-            super().on_headers_complete()
+            self._begin_in_the_app()
 
     def on_body(self, body: bytes) -> None:
         """Take in a piece of the body."""
@@ -130,17 +146,17 @@ class HttpProtocol(LimitedProtocol):
     def _refuse_at_once(self, way: ShortWay) -> None:
         """Refuse a request before its body is read; the rest of a small one is taken in, and the connection kept."""
         self._is_dropped = True
-        length = next((value for name, value in self.headers if name == b"content-length"), b"")
-        is_small = length.isdigit() and int(length) <= _MAX_DROPPED_BYTES
+        is_small = False
+        for name, value in self.headers:
+            if name == b"content-length":
+                is_small = int(value) <= _MAX_DROPPED_BYTES  # the parser has seen that it is a number
         answer = way.overload.refuse()
         self._write_answer(b"503 Service Unavailable", answer, is_last=self._drain.has_begun or not is_small)
 
     def _write_answer(self, status: bytes, answer: bytes, *, is_last: bool) -> None:
         """Write headers of the server's, and the answer's own with its body; close after the connection's last."""
-        head = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
-        if is_last:
-            head += b"connection: close\r\n"
-        self.transport.write(b"HTTP/1.1 %b\r\n%b%b" % (status, head, answer))
+        last = b"connection: close\r\n" if is_last else b""
+        self.transport.write(b"HTTP/1.1 %b\r\n%b%b%b" % (status, self._state.head, last, answer))
         if is_last:
             self.transport.close()
 
@@ -154,9 +170,16 @@ class HttpProtocol(LimitedProtocol):
         """Give the app what has come so far."""
         assert self._body is not None
         pieces, self._body = self._body, None
-        super().on_headers_complete()
+        self._begin_in_the_app()
         for piece in pieces:
             super().on_body(piece)
+
+    def _begin_in_the_app(self) -> None:
+        url, headers, expects_100 = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # which makes the scope
+        self.url, self.headers, self.expect_100_continue = url, headers, expects_100
+        self.scope["headers"] = headers
+        super().on_headers_complete()
 
     def _head_without_offer(self) -> bytes:
         method = self.parser.get_method()

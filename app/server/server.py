@@ -51,6 +51,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
         self.server_state: DrainState = DrainState(drain)
+        self._is_told = False
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on sockets until the end."""
@@ -66,7 +67,13 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Do what is done ten times a second; whether to stop."""
         should_exit = await super().on_tick(counter)
-        return should_exit or (self._drain.has_begun and not self._drain.is_in_grace)
+        self.server_state.head = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        if not self._drain.has_begun:
+            return should_exit
+        if not self._is_told:
+            self._is_told = True
+            log.info("told to end: not ready any more, each answer is its connection's last")
+        return should_exit or not self._drain.is_in_grace
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no longer, answer what is there, and end the app."""
