@@ -27,6 +27,7 @@ from app.payload_log import PayloadLog
 from app.registry.registry import Registry
 from app.rollout import Rollout
 from app.settings import Settings
+from app.shadow.shadow import Shadow
 from app.verdicts import Verdicts
 
 
@@ -86,7 +87,8 @@ def create_app(
     sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     rollout = Rollout(registry, settings.model_uri, metrics, Verdicts(settings.cache_dir / "verdicts"))
-    endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
+    shadow = Shadow(payload_log, metrics)
+    endpoint = PredictEndpoint(rollout, payload_log, shadow, metrics, settings)
 
     def load() -> None:
         try:
@@ -97,10 +99,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         payload_log.start()
+        shadow.start()
         # A thread, so that the probes answer meanwhile; a daemon, so that a slow download holds up no exit.
         threading.Thread(target=load, name="rollout", daemon=True).start()
         yield
         endpoint.close()
+        shadow.close()  # which hands over to the payload log what it has
         if payload_log.close() and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()

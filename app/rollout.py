@@ -31,6 +31,8 @@ class Rollout:
     ----------
     predictor : Predictor or None
         The one that serves; None before the first.
+    challenger : Predictor or None
+        The one that predicts the same beside it; None while there is none.
     failure : ModelError or None
         Why no model version serves, once that is known.
     """
@@ -41,6 +43,7 @@ class Rollout:
         self._metrics = metrics
         self._verdicts = verdicts
         self.predictor: Predictor | None = None
+        self.challenger: Predictor | None = None
         self.failure: ModelError | None = None
 
     @property

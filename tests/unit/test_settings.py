@@ -38,6 +38,7 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
         "TREESERVE_UNKNOWN_CATEGORY": "missing",
         "TREESERVE_PAYLOAD_LOG": "off",
         "TREESERVE_PAYLOAD_SAMPLE_RATE": "0.01",
+        "TREESERVE_CHALLENGER_SHARE": "0.25",
     }
     settings = Settings.from_environment(environ | {"PATH": "/bin"})
     assert {PREFIX + name.upper(): str(value) for name, value in settings} == environ
@@ -61,6 +62,8 @@ def test_an_empty_variable_counts_as_unset(name: str) -> None:
         ("PAYLOAD_SAMPLE_RATE", "1.01"),
         ("PAYLOAD_SAMPLE_RATE", "-0.1"),
         ("PAYLOAD_SAMPLE_RATE", "1%"),
+        ("CHALLENGER_SHARE", "1.5"),
+        ("CHALLENGER_SHARE", "half"),
         ("MAX_INSTANCES", "0"),
         ("UNKNOWN_CATEGORY", "ignore"),
         ("UNKNOWN_CATEGORY", "Missing"),
