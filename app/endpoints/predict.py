@@ -76,7 +76,7 @@ class PredictEndpoint:
         started_ns = time.perf_counter_ns()
         context = request_context(scope)
         cast = self._cast_with(champion)
-        roles = cast.choose(context.caller_key)
+        roles = _choose(cast, context)
         work = (body, roles, cast.usual, context, started_ns)
         # A canary may fall back on the champion.
         if _is_small(body, roles.predictor) and (roles is cast.usual or _is_small(body, champion)):
@@ -97,7 +97,7 @@ class PredictEndpoint:
         if champion is None:
             return None
         cast = self._cast_with(champion)
-        roles = cast.usual if cast.canary is None else cast.choose(context.caller_key)
+        roles = _choose(cast, context)
         predictor = roles.predictor
         if not _is_small(body, predictor) or len(body) > self._settings.max_body_bytes:
             return None
@@ -116,7 +116,7 @@ class PredictEndpoint:
         return answer
 
     def close(self) -> None:
-        """Hand over to the payload log what still waits, before that is closed; no batch begins any more."""
+        """Hand over what still waits, before shadow and payload log are closed; no batch begins any more."""
         self._lines.flush()
         for threads in (self._batches, self._canaries):
             threads.shutdown(wait=False, cancel_futures=True)
@@ -179,6 +179,10 @@ class PredictEndpoint:
         self._metrics.rows.values[()] += n_rows
         self._metrics.answered_rows.values[roles.counted_as] += n_rows
         self._metrics.rows_per_request.values[()].observe(n_rows)
+
+
+def _choose(cast: Cast, context: RequestContext) -> Roles:
+    return cast.usual if cast.canary is None else cast.choose(context.caller_key)
 
 
 def _is_small(body: bytes, predictor: Predictor) -> bool:

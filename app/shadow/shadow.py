@@ -27,6 +27,8 @@ from app.wire.answer import encode_predictions
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 # How long requests gather, so that the thread comes seldom: each time it takes the interpreter away for moments.
 _PAUSE_S = 0.02
+# At least. More than a forest is quick with, it would share out among threads, and batches are answered by those.
+_ROWS_AT_ONCE = 32
 
 
 class Shadow:
@@ -147,7 +149,11 @@ class Shadow:
         """What the other version predicts of each request; None where that is nothing to compare, which is counted."""
         roles = answered.roles
         assert roles.other is not None
-        predictions = roles.other.forest.predictions(np.concatenate(list(matrices.values())))
+        forest, rows = roles.other.forest, np.concatenate(list(matrices.values()))
+        step = max(_ROWS_AT_ONCE, forest.n_quick_rows)
+        predictions = np.concatenate(
+            [forest.predictions(rows[start : start + step]) for start in range(0, len(rows), step)]
+        )
         given = np.concatenate([answered.predictions[place] for place in matrices])
         if predictions.shape != given.shape:
             self._drop(len(given), ShadowDropReason.NOT_COMPARABLE)

@@ -166,6 +166,19 @@ def test_requests_that_come_together_are_predicted_together(
     )
 
 
+def test_a_batch_is_predicted_in_pieces(predictor: Predictor, challenger: Predictor) -> None:
+    """A forest shares more than that out among threads, of which the shadow has one."""
+    watched = changed(challenger, lambda predictions: predictions)
+    assert isinstance(watched.forest, Changed)
+    watched.forest.n_quick_rows = 100
+    with beside(predictor, watched) as both:
+        assert both.answer("batch", INSTANCES[:250])
+    assert watched.forest.n_rows == [100, 100, 50]
+    np.testing.assert_array_equal(
+        np.array([line[OTHER] for line in both.lines()], np.float32), expected(challenger, INSTANCES[:250])
+    )
+
+
 def test_what_the_queue_has_no_room_for_is_left_to_the_caller(
     predictor: Predictor, challenger: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
