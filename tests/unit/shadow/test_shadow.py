@@ -290,7 +290,7 @@ def test_the_end_waits_for_no_challenger_and_loses_no_line(predictor: Predictor,
         (name, False) for name, n in (("in work", 2), ("waits", 3)) for _ in range(n)
     ]
     assert both.dropped() == {"closed": 6}
-    assert both.sample("treeserve_payload_dropped_total", reason="closed") == 0
+    assert all(both.sample("treeserve_payload_dropped_total", reason=reason) == 0 for reason in ("closed", "not_made"))
 
 
 def test_a_shadow_that_never_started_can_be_closed(predictor: Predictor, challenger: Predictor) -> None:
