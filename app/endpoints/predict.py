@@ -49,7 +49,8 @@ class PredictEndpoint:
     ) -> None:
         self._rollout = rollout
         self._payload_log = payload_log
-        self._lines = LineBatch(payload_log, shadow)
+        # Or every change between the two would hand over what one of them has gathered.
+        self._usual_lines, self._canary_lines = (LineBatch(payload_log, shadow) for _ in range(2))
         self._shadow = shadow
         self._metrics = metrics
         self._settings = settings
@@ -111,13 +112,15 @@ class PredictEndpoint:
         is_wanted = self._payload_log.wants(context.request_id)
         if is_wanted or roles.other is not None:
             duration_ns = time.perf_counter_ns() - started_ns
-            self._lines.add(roles, matrix, predictions, body, told, context, duration_ns, is_wanted=is_wanted)
+            lines = self._usual_lines if roles is cast.usual else self._canary_lines
+            lines.add(roles, matrix, predictions, body, told, context, duration_ns, is_wanted=is_wanted)
         self._count(len(matrix), inference_s, roles)
         return answer
 
     def close(self) -> None:
         """Hand over what still waits, before shadow and payload log are closed; no batch begins any more."""
-        self._lines.flush()
+        for lines in (self._usual_lines, self._canary_lines):
+            lines.flush()
         for threads in (self._batches, self._canaries):
             threads.shutdown(wait=False, cancel_futures=True)
 

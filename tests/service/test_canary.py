@@ -13,12 +13,21 @@ import pytest
 from app.predictor import Predictor
 from app.shadow.roles import Cast
 from tests.boosters import INPUTS, make_model
-from tests.challengers import Gate, changed, failing, load_challenger, not_finite, write_challenger, write_stranger
+from tests.challengers import (
+    Changed,
+    Gate,
+    changed,
+    failing,
+    load_challenger,
+    not_finite,
+    write_challenger,
+    write_stranger,
+)
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
 from tests.service.test_challenger import BODIES, ask, challenge
 from tests.service.test_short_way import JSON, answer
-from tests.services import Service
+from tests.services import Service, wait
 
 HALF = 0.5
 KEYS = [f"customer-{number}" for number in range(60)]
@@ -104,6 +113,24 @@ def test_a_canarys_answer_is_the_challengers_and_the_champion_its_shadow(
     assert service.sample("treeserve_answered_rows_total", role="challenger", version="8") == 3
     assert service.sample("treeserve_challenger_disagreement_count") == 3
     assert service.sample("treeserve_rows_total") == 3
+
+
+def test_canaries_and_others_are_predicted_in_batches_each(
+    serve: Serve, challenger: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However they alternate; one by one, they would cost as much as their answers."""
+    monkeypatch.setattr("app.endpoints.line_batch._PAUSE_S", 60.0)
+    watched = changed(challenger, lambda predictions: predictions)
+    service = challenge(serve(challenger_share=HALF), watched)
+    keys = {_is_usual(service, challenger, key): key.encode() for key in KEYS}
+    for _ in range(22):
+        for key in keys.values():
+            ask(service, BODIES["short"], (b"x-caller-key", key), short=True)
+    for _ in wait():
+        if service.sample("treeserve_challenger_disagreement_count") == 2 * 66:
+            break
+    assert isinstance(watched.forest, Changed)
+    assert sorted(watched.forest.n_rows) == [3] * 22 + [66]  # as a canary, and in shadow
 
 
 @pytest.mark.parametrize("share", [0, 1])

@@ -142,18 +142,25 @@ def test_with_a_challenger_all_go_into_its_shadow_first(predictor: Predictor, n_
     assert log.collectors.get_sample_value("treeserve_challenger_disagreement_count") == 2 * n_requests
 
 
-def test_what_the_shadow_does_not_take_is_recorded_all_the_same(predictor: Predictor) -> None:
-    """Without the other prediction."""
+@pytest.mark.parametrize("is_open", [True, False])
+def test_what_the_shadow_does_not_take_is_recorded_all_the_same(predictor: Predictor, is_open: bool) -> None:
+    """Without the other prediction; written or lost, as many lines are counted as were wanted."""
 
-    async def ask() -> list[dict[str, Any]]:
+    async def ask() -> Log:
         log = Log(predictor)
         log.shadow.close()
+        if not is_open:
+            log.payload_log.close()
         roles = Cast(predictor, replace(predictor)).usual
         for i in range(10):
             log.add(str(i), roles, is_wanted=i % 2 == 0)
         log.batch.flush()
-        return log.close()
+        return log
 
-    lines = asyncio.run(ask())
-    assert [line["http.request.id"] for line in lines] == [str(i) for i in range(0, 10, 2) for _ in range(2)]
+    log = asyncio.run(ask())
+    lines = log.close()
+    wanted = [str(i) for i in range(0, 10, 2) for _ in range(2)]
+    assert [line["http.request.id"] for line in lines] == (wanted if is_open else [])
     assert not any("treeserve.challenger.prediction" in line for line in lines)
+    n_lost = log.collectors.get_sample_value("treeserve_payload_dropped_total", {"reason": "closed"})
+    assert n_lost == (0 if is_open else 10)
