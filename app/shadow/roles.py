@@ -150,7 +150,7 @@ def _digest(key: str) -> int:
     """
     A number of 32 bits.
 
-    Not the checksum by which the payload log samples request ids: of those that are recorded, all or none would be
-    canaries, whatever it is salted with, for checksums of texts of one length differ by the same bits then.
+    Not the checksum by which the payload log samples request ids: of those that are recorded, too many or none would be
+    canaries, for with a salt before them the checksums of texts of one length all differ by the same bits.
     """
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest(), "big")
