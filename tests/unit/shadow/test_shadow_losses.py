@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,8 +111,7 @@ def test_the_end_waits_for_no_challenger_and_loses_no_line(predictor: Predictor,
     both.shadow.close(timeout_s=0.01)
     assert not both.answer("late", INSTANCES[:1])
     gate.is_open.set()
-    [worker] = [thread for thread in threading.enumerate() if thread is both.shadow._thread]
-    worker.join(20)
+    both.shadow._thread.join(20)
     assert both.log.close()
     assert [(line["http.request.id"], OTHER in line) for line in both.lines()] == [
         (name, False) for name, n in (("in work", 2), ("waits", 3)) for _ in range(n)
