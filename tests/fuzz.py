@@ -170,7 +170,7 @@ def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
             read = codec.read(exchange.body, int(rng.integers(1, 5)), bool(rng.integers(2)), int(rng.integers(3)))
             became["left" if read is None else "read with unknown" if read[1] else "read"] += 1
             lines.add(*exchange)
-        lines.tell([_make_predictions(rng) if rng.random() < 0.7 else None for _ in exchanges])
+        lines.tell([_make_predictions(rng, each.body) if rng.random() < 0.5 else None for each in exchanges])
         try:
             list(lines)
         except ValueError:
@@ -192,13 +192,16 @@ def _make_exchange(rng: np.random.Generator) -> Exchange:
     body = cut(body, rng) if rng.random() < 0.1 and body else body
     trace_id = "f" * 32 if rng.random() < 0.5 else None
     at_us = int(rng.integers(1 << 50))
-    return Exchange(body, _make_predictions(rng), "r" * int(rng.integers(9)), trace_id, at_us, 0)
+    return Exchange(body, _make_predictions(rng, body), "r" * int(rng.integers(9)), trace_id, at_us, 0)
 
 
-def _make_predictions(rng: np.random.Generator) -> str:
-    """Some, often as many as the body has instances, and sometimes long ones."""
-    told = ",".join(["[0.5,1]" * int(rng.choice([1, 1, 1, 99]))] * int(rng.choice([0, 1, 1, 1, 2, 3])))
-    return told[: rng.integers(40)] if rng.random() < 0.3 else told
+def _make_predictions(rng: np.random.Generator, body: bytes) -> str:
+    """Often as many as the body has instances, and sometimes long ones."""
+    likely = body.count(b'"hour"')
+    told = ",".join(
+        ["[0.5,1]" * int(rng.choice([1, 1, 1, 99]))] * int(rng.choice([likely, likely, likely, 0, 1, 2, 3]))
+    )
+    return told[: rng.integers(40)] if rng.random() < 0.2 else told
 
 
 if __name__ == "__main__":
