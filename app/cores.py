@@ -54,6 +54,16 @@ def go_last() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, min(_LAST, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS))
 
 
+def give_way() -> None:
+    """
+    Let other threads of this process have the interpreter and this thread's core, if they want them now.
+
+    On a single core it is not enough to let go of the interpreter: a thread that waits for it would not run before
+    this one had taken it again.
+    """
+    os.sched_yield()
+
+
 def _quota(cgroup: Path) -> int | None:
     """How many cores' time the cgroup has, rounded up; None without a limit."""
     try:

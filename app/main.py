@@ -26,11 +26,13 @@ from app.errors import ServingError
 from app.line_sink import LineSink, open_file
 from app.loop_lag import LoopLag
 from app.metrics import Metrics
+from app.model_version import Role
 from app.payload_log import PayloadLog
 from app.polling import Source
 from app.rollout import Rollout
 from app.settings import Settings
-from app.standing import Role, Standing
+from app.shadow.shadow import Shadow
+from app.standing import Standing
 
 
 class Service(FastAPI):
@@ -93,7 +95,8 @@ def create_app(
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
     rollout = Rollout(metrics)
-    endpoint = PredictEndpoint(rollout, payload_log, metrics, settings)
+    shadow = Shadow(payload_log, metrics)
+    endpoint = PredictEndpoint(rollout, payload_log, shadow, metrics, settings)
 
     def follow(role: Role, standing: Standing) -> None:
         rollout.follow(role, standing)
@@ -106,6 +109,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         payload_log.start()
+        shadow.start()
         loop_lag = LoopLag(metrics.loop_lag.values[()], asyncio.get_running_loop())
         source.start(follow)
         yield
@@ -113,6 +117,7 @@ def create_app(
         loop_lag.stop()
         drain.begin(with_grace=False)  # where no server has told it to
         endpoint.close()
+        shadow.close()  # which hands over to the payload log what it has
         if payload_log.close(drain.log_s) and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()

@@ -24,6 +24,8 @@ from app.tallies import Spreads, Tally
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The event loop's clock has milliseconds.
 _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Of probabilities, and relative to the larger of two values; the first bucket is for those that are the same.
+_DIFFERENCES = (0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
@@ -45,6 +47,15 @@ def make_collectors() -> CollectorRegistry:
     ProcessCollector(registry=collectors)
     PlatformCollector(registry=collectors)
     return collectors
+
+
+class ShadowDropReason(StrEnum):
+    """Why an instance is not predicted by the version that does not answer it."""
+
+    QUEUE_FULL = "queue_full"
+    NOT_COMPARABLE = "not_comparable"
+    FAILED = "failed"
+    CLOSED = "closed"
 
 
 class Metrics:
@@ -71,6 +82,12 @@ class Metrics:
             registry,
         )
         self.rows = Tally("treeserve_rows", "Instances predicted: the work done.", [], registry)
+        self.answered_rows = Tally(
+            "treeserve_answered_rows",
+            "Instances that a model version answered, as champion or as challenger: who answers how much.",
+            ["role", "version"],
+            registry,
+        )
         self.rows_per_request = Spreads(
             "treeserve_rows_per_request", "Instances in one request: how callers batch.", [], _ROWS, registry
         )
@@ -88,6 +105,23 @@ class Metrics:
             _LAG_SECONDS,
             registry,
         )
+        # Changed by the shadow's thread alone.
+        self.disagreement = Spreads(
+            "treeserve_challenger_disagreement",
+            "Difference of an instance's predictions by champion and challenger, relative to the larger one unless "
+            "they are probabilities: what a promotion would change.",
+            [],
+            _DIFFERENCES,
+            registry,
+        )
+        self.decisions = Tally(
+            "treeserve_challenger_decisions",
+            "Instances whose predictions by champion and challenger lead to the same decision, or do not.",
+            ["agree"],
+            registry,
+        )
+        for agree in ("true", "false"):
+            self.decisions.values[agree,] = 0.0
         # Changed seldom, or by other threads.
         self.unknown_categories = Counter(
             "treeserve_unknown_categories",
@@ -145,6 +179,20 @@ class Metrics:
         )
         for reason in DropReason:
             self.payload_dropped.labels(reason)  # 0 from the start: a rate needs a sample before the first loss
+
+        self.shadow_dropped = Counter(
+            "treeserve_shadow_dropped",
+            "Instances answered by one of champion and challenger and not predicted by the other, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        for shadow_reason in ShadowDropReason:
+            self.shadow_dropped.labels(shadow_reason)
+        self.canary_fallbacks = Counter(
+            "treeserve_canary_fallbacks",
+            "Requests meant for the challenger that the champion answered, for the challenger could not.",
+            registry=registry,
+        )
 
     def expose(self) -> bytes:
         """Prometheus's text format, version 0.0.4."""

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a model version is to the service; part of its metrics, log fields and answers."""
+
+    CHAMPION = "champion"  # it answers
+    CHALLENGER = "challenger"  # it is tried beside the champion
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class ModelVersion:
     run_id: str | None
     source: str
     is_immutable: bool
+
+    def is_same_model(self, other: ModelVersion) -> bool:
+        """Whether it is the same version of the same model, whatever it was asked for by."""
+        return (self.name, self.version, self.source) == (other.name, other.version, other.source)
 
     def __str__(self) -> str:
         return f"{self.name} version {self.version}"

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from app.last_verified import LastVerified
 from app.metrics import Metrics
+from app.model_version import Role
 from app.registry.registry import Registry
 from app.rollout import Prepare, Watch
 from app.settings import Settings
 from app.signature import Signature
-from app.standing import Role, Standing
+from app.standing import Standing
 
 log = logging.getLogger(__name__)
 

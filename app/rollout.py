@@ -20,13 +20,13 @@ from app.compatibility import find_contradictions
 from app.errors import ModelError, ModelNotFound, ModelNotReady, SignatureChanged
 from app.last_verified import LastVerified
 from app.metrics import Metrics
-from app.model_version import ModelVersion
+from app.model_version import ModelVersion, Role
 from app.predictor import Predictor
 from app.preparation.file import read_prepared, read_signature
 from app.preparation.prepared import Prepared
 from app.registry.registry import Registry
 from app.signature import Signature
-from app.standing import Role, Standing, Trouble
+from app.standing import Standing, Trouble
 
 log = logging.getLogger(__name__)
 

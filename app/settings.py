@@ -115,6 +115,13 @@ class Settings(BaseModel):
         description="How many seconds after SIGTERM the process has ended at the latest, the grace included.",
     )
 
+    challenger_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The share of callers' keys that the challenger answers; the champion answers the others.",
+    )
+
     @field_validator("payload_log")
     @classmethod
     def _is_a_word_or_a_path(cls, value: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
 from app.errors import ModelError, ModelNotFound, ModelUnfit, ModelUriInvalid
@@ -15,13 +14,6 @@ from app.preparation.prepared import Prepared
 _FIRST_RETRY_S, _LAST_RETRY_S = 15.0, 600.0
 # What nothing but another version can mend.
 _LASTING = {kind.__name__ for kind in (ModelNotFound, ModelUnfit)}
-
-
-class Role(StrEnum):
-    """What a model version is there for."""
-
-    CHAMPION = "champion"  # it answers
-    CHALLENGER = "challenger"  # it is tried beside the champion
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """
-Metrics that only the event loop's thread changes: plain numbers, without the locks and look-ups of the client library.
+Metrics that only one thread changes, most of them the event loop's: plain numbers, without the client library's locks.
 
 A scrape reads them there too. A histogram takes 0.3 µs to change where `prometheus_client`'s own takes more than 1.
 """
@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -65,6 +67,13 @@ class Spread:
         """Count one value."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
+
+    def observe_all(self, values: npt.NDArray[np.float64]) -> None:
+        """Count many values at once."""
+        places = np.searchsorted(self._bounds, values)
+        counts = np.bincount(places, minlength=len(self._counts))
+        self._counts = [before + n for before, n in zip(self._counts, counts.tolist(), strict=True)]
+        self._sum += float(values.sum())
 
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
         """Put it into what a scrape reads."""

@@ -24,11 +24,10 @@ from app.last_verified import LastVerified
 from app.line_sink import LineSink
 from app.main import create_app
 from app.metrics import Metrics
-from app.model_version import ModelVersion
+from app.model_version import ModelVersion, Role
 from app.polling import RegistryWatch
 from app.preparation.prepare import prepare
 from app.settings import Settings
-from app.standing import Role
 
 RUN_ID = "a" * 32
 MODEL_URI = "models:/flight-delay@champion"

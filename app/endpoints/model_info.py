@@ -10,11 +10,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.artifacts import DataDescription, UnknownCategoryPolicy
+from app.model_version import Role
 from app.profile import ReferenceProfile
 from app.rollout import Rollout
 from app.settings import Settings
 from app.signature import Category, FeatureType
-from app.standing import Role, Standing
+from app.standing import Standing
 
 
 class FeatureInfo(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
@@ -19,6 +20,9 @@ from app.payload_log import PayloadLog
 from app.predictor import Predictor
 from app.rollout import Rollout
 from app.settings import Settings
+from app.shadow.answered import Answered
+from app.shadow.roles import Cast, Roles
+from app.shadow.shadow import Shadow
 from app.wire.answer import encode_predictions
 from app.wire.exchange import Decoded, Exchange
 
@@ -28,18 +32,35 @@ _INLINE_BYTES = 32 * 1024
 _INLINE_ROWS = 64
 
 
+class _Answer(NamedTuple):
+    """What is sent, and what is counted of it."""
+
+    text: bytes
+    decoded: Decoded
+    inference_s: float
+    roles: Roles
+
+
 class PredictEndpoint:
     """A bare ASGI endpoint: it writes its own answer, and raises where there is none."""
 
-    def __init__(self, rollout: Rollout, payload_log: PayloadLog, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self, rollout: Rollout, payload_log: PayloadLog, shadow: Shadow, metrics: Metrics, settings: Settings
+    ) -> None:
         self._rollout = rollout
         self._payload_log = payload_log
-        self._lines = LineBatch(payload_log)
+        # Or every change between the two would hand over what one of them has gathered.
+        self._usual_lines, self._canary_lines = (LineBatch(payload_log, shadow) for _ in range(2))
+        self._shadow = shadow
         self._metrics = metrics
         self._settings = settings
         self._patience = Patience(PATIENCE_S)
+        self._cast: Cast | None = None
         # No more batches at once than can be worked on: each takes many times its body's memory.
-        self._batches = make_batch_threads("batch", max(1, available_cores() // settings.workers))
+        n_threads = max(1, available_cores() // settings.workers)
+        self._batches = make_batch_threads("batch", n_threads)
+        # Of their own, so that no batch of the champion's waits for a slow challenger.
+        self._canaries = make_batch_threads("canary", n_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
@@ -52,68 +73,120 @@ class PredictEndpoint:
         """
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"Allow": "POST"})
-        predictor = self._rollout.current
+        champion = self._rollout.current
         body = await read_json_body(scope, receive, self._settings.max_body_bytes, self._patience)
         started_ns = time.perf_counter_ns()
         context = request_context(scope)
-        if _is_small(body, predictor):
-            answered = self._answer(body, predictor, context, started_ns)
+        cast = self._cast_with(champion)
+        roles = _choose(cast, context)
+        work = (body, roles, cast.usual, context, started_ns)
+        # A canary may fall back on the champion.
+        if _is_small(body, roles.predictor) and (roles is cast.usual or _is_small(body, champion)):
+            answer = self._answer(*work)
         else:
-            answered = await asyncio.get_running_loop().run_in_executor(
-                self._batches, self._answer, body, predictor, context, started_ns
-            )
-        answer, decoded, inference_s = answered
-        self._count(len(decoded.matrix), inference_s)
-        if decoded.warnings.n_found:
-            self._metrics.unknown_categories.inc(decoded.warnings.n_found)
-        headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
+            threads = self._batches if roles is cast.usual else self._canaries
+            answer = await asyncio.get_running_loop().run_in_executor(threads, self._answer, *work)
+        self._count(len(answer.decoded.matrix), answer.inference_s, answer.roles)
+        if answer.decoded.warnings.n_found:
+            self._metrics.unknown_categories.inc(answer.decoded.warnings.n_found)
+        headers = [(b"content-length", b"%d" % len(answer.text)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": answer.text})
 
     def answer_plain(self, body: bytes, context: RequestContext) -> bytes | None:
         """The answer to a small and plain body; None, with nothing done, for any other, or if no model serves."""
-        predictor = self._rollout.predictor
-        if predictor is None or not _is_small(body, predictor) or len(body) > self._settings.max_body_bytes:
+        champion = self._rollout.predictor
+        if champion is None:
+            return None
+        cast = self._cast_with(champion)
+        roles = _choose(cast, context)
+        predictor = roles.predictor
+        if not _is_small(body, predictor) or len(body) > self._settings.max_body_bytes:
             return None
         started_ns = time.perf_counter_ns()
         matrix = predictor.decoder.read_plain(body, self._settings.max_instances)
         if matrix is None:
             return None
         predictions, inference_s = _predict(matrix, predictor)
-        answer = predictor.answers.encode(context.request_id, predictions, ())
-        if self._payload_log.wants(context.request_id):
+        told = encode_predictions(predictions)
+        answer = predictor.answers.encode(context.request_id, told, ())
+        is_wanted = self._payload_log.wants(context.request_id)
+        if is_wanted or roles.other is not None:
             duration_ns = time.perf_counter_ns() - started_ns
-            self._lines.add(predictor, len(matrix), body, predictions, context, duration_ns)
-        self._count(len(matrix), inference_s)
+            lines = self._usual_lines if roles is cast.usual else self._canary_lines
+            lines.add(roles, matrix, predictions, body, told, context, duration_ns, is_wanted=is_wanted)
+        self._count(len(matrix), inference_s, roles)
         return answer
 
     def close(self) -> None:
-        """Hand over to the payload log what still waits, before that is closed; no batch begins any more."""
-        self._lines.flush()
-        self._batches.shutdown(wait=False, cancel_futures=True)
+        """Hand over what still waits, before shadow and payload log are closed; no batch begins any more."""
+        for lines in (self._usual_lines, self._canary_lines):
+            lines.flush()
+        for threads in (self._batches, self._canaries):
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    def _answer(
-        self, body: bytes, predictor: Predictor, context: RequestContext, started_ns: int
-    ) -> tuple[bytes, Decoded, float]:
-        """The answer, what was read of the body, and how long the forest took, in seconds; in whatever thread."""
+    def _cast_with(self, champion: Predictor) -> Cast:
+        """The champion and the challenger of now; asked on the event loop's thread alone."""
+        cast, challenger = self._cast, self._rollout.challenger
+        if cast is None or cast.champion is not champion or cast.challenger is not challenger:
+            settings = self._settings
+            cast = Cast(champion, challenger, settings.challenger_share, settings.unknown_category)
+            self._cast = cast
+        return cast
+
+    def _answer(self, body: bytes, roles: Roles, usual: Roles, context: RequestContext, started_ns: int) -> _Answer:
+        """The answer; of the champion, where the challenger should give it and cannot. In whatever thread."""
+        if roles is usual:
+            return self._answer_as(usual, body, context, started_ns)
+        try:
+            return self._answer_as(roles, body, context, started_ns)
+        except Exception as error:  # whatever it is, a caller never sees it
+            failure = error
+        answer = self._answer_as(usual, body, context, started_ns)  # or what is wrong with the body
+        self._metrics.canary_fallbacks.inc()
+        roles.tell(f"the champion answers what the challenger, {roles.predictor.version}, could not", failure)
+        return answer
+
+    def _answer_as(self, roles: Roles, body: bytes, context: RequestContext, started_ns: int) -> _Answer:
+        predictor = roles.predictor
         decoded = predictor.decoder.decode(
             body,
             max_instances=self._settings.max_instances,
             unknown_is_missing=predictor.unknown_is_missing(self._settings.unknown_category),
         )
         predictions, inference_s = _predict(decoded.matrix, predictor)
-        answer = predictor.answers.encode(context.request_id, predictions, decoded.warnings.listed)
-        if self._payload_log.wants(context.request_id):
-            duration_ns = time.perf_counter_ns() - started_ns
-            exchange = Exchange(body, predictions, context.request_id, context.trace_id, context.at_us, duration_ns)
-            lines, n_bytes = predictor.decoder.make_lines(predictor.log_members, exchange, decoded)
-            self._payload_log.record(lines, len(decoded.matrix), n_bytes)
-        return answer, decoded, inference_s
+        told = encode_predictions(predictions)
+        text = predictor.answers.encode(context.request_id, told, decoded.warnings.listed)
+        exchange = Exchange(
+            body, told, context.request_id, context.trace_id, context.at_us, time.perf_counter_ns() - started_ns
+        )
+        self._record(roles, exchange, decoded, predictions)
+        return _Answer(text, decoded, inference_s, roles)
 
-    def _count(self, n_rows: int, inference_s: float) -> None:
+    def _record(self, roles: Roles, exchange: Exchange, decoded: Decoded, predictions: FloatMatrix) -> None:
+        """Hand one request over to the shadow, if there is one, or else to the payload log."""
+        is_wanted = self._payload_log.wants(exchange.request_id)
+        if not is_wanted and roles.other is None:
+            return
+        predictor = roles.predictor
+        lines = predictor.decoder.make_lines(predictor.log_members, roles.before_other, exchange, decoded)
+        if roles.other is not None:
+            answered = Answered(roles, lines)
+            answered.add(exchange.body, decoded.matrix, predictions, is_wanted=is_wanted)
+            if self._shadow.offer(answered):
+                return
+        if is_wanted:
+            self._payload_log.record(lines, len(decoded.matrix), lines.n_bytes)
+
+    def _count(self, n_rows: int, inference_s: float, roles: Roles) -> None:
         self._metrics.inference_duration.values[()].observe(inference_s)
         self._metrics.rows.values[()] += n_rows
+        self._metrics.answered_rows.values[roles.counted_as] += n_rows
         self._metrics.rows_per_request.values[()].observe(n_rows)
+
+
+def _choose(cast: Cast, context: RequestContext) -> Roles:
+    return cast.usual if cast.canary is None else cast.choose(context.caller_key)
 
 
 def _is_small(body: bytes, predictor: Predictor) -> bool:
@@ -121,9 +194,8 @@ def _is_small(body: bytes, predictor: Predictor) -> bool:
     return len(body) <= _INLINE_BYTES and body.count(b"{") <= min(_INLINE_ROWS, predictor.forest.n_quick_rows) + 1
 
 
-def _predict(matrix: FloatMatrix, predictor: Predictor) -> tuple[str, float]:
-    """The predictions as text, and how long the forest took, in seconds."""
+def _predict(matrix: FloatMatrix, predictor: Predictor) -> tuple[FloatMatrix, float]:
+    """The predictions, and how long the forest took, in seconds."""
     started_s = time.perf_counter()
     predictions = predictor.forest.predictions(matrix)
-    inference_s = time.perf_counter() - started_s
-    return encode_predictions(predictions), inference_s
+    return predictions, time.perf_counter() - started_s

@@ -11,7 +11,7 @@ from typing import Any
 from app.ecs import trace_id
 
 _KEY = "treeserve.request"
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestContext:
@@ -40,9 +40,15 @@ class RequestContext:
         self.headers = headers
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         # No secret, only one of its kind; sixteen random bytes of the system's take several times as long.
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        self.request_id = given if _PRINTABLE.fullmatch(given) else f"{random.getrandbits(128):032x}"
         traceparent = headers.get(b"traceparent")
         self.trace_id = None if traceparent is None else trace_id(traceparent.decode("latin-1"))
+
+    @property
+    def caller_key(self) -> str:
+        """The caller's `X-Caller-Key` if it is 1 to 128 printable ASCII characters, else the request's id."""
+        given = self.headers.get(b"x-caller-key", b"").decode("latin-1")
+        return given if _PRINTABLE.fullmatch(given) else self.request_id
 
     @property
     def has_body(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -95,6 +94,8 @@ class KernelForest:
         self.n_quick_rows = _QUICK_WORK // self._n_trees
         self._is_class = packed["transform"] == "argmax"
         self.walk: str = self._forest.walk
+        # Of its own, so that no model version's batches wait for another one's; they end with it.
+        self._threads = make_batch_threads("forest", _cores())
 
     @classmethod
     def of_learner(cls, learner: Mapping[str, Any], *, n_rounds: int | None, walk: str | None = None) -> KernelForest:
@@ -155,7 +156,7 @@ class KernelForest:
         if n_parts > 1:
             edges = [n_rows * part // n_parts for part in range(n_parts + 1)]
             parts = [slice(*edge) for edge in pairwise(edges)]
-            list(_threads().map(lambda part: evaluate(rows[part], out[part]), parts))
+            list(self._threads.map(lambda part: evaluate(rows[part], out[part]), parts))
         else:
             evaluate(rows, out)
         return out
@@ -169,11 +170,6 @@ def quickest_walk() -> str | None:
 @cache
 def _cores() -> int:
     return available_cores()
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return make_batch_threads("forest", _cores())
 
 
 def pack_learner(learner: Mapping[str, Any], n_rounds: int | None) -> dict[str, Any]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from app.line_sink import Piece
 from app.signature import Signature
 from app.wire.exchange import Decoded, Exchange
 from app.wire.faults import MAX_LISTED_FAULTS
 from app.wire.instances import InstancesReader
-from app.wire.log_lines import encode_lines
+from app.wire.log_lines import EncodedLines, Lines
 from app.wire.plain import make_codec
 
 if TYPE_CHECKING:
-    from app.wire._codec import Lines
+    from app.wire import _codec
 
 
 class InstancesDecoder:
@@ -69,7 +67,7 @@ class InstancesDecoder:
         read = None if self._codec is None else self._codec.read(body, max_instances, False, 0)
         return None if read is None else self._to_matrix(read[0])
 
-    def gather_lines(self, common: str) -> Lines:
+    def gather_lines(self, common: str, before_other: str) -> _codec.Lines:
         """
         Begin to gather plain requests whose lines of the payload log are made later.
 
@@ -77,27 +75,23 @@ class InstancesDecoder:
         ----------
         common : str
             What all lines have, as members of a JSON object.
+        before_other : str
+            What comes before another version's prediction, in the lines that have one.
         """
         assert self._codec is not None
-        return self._codec.gather(common)
+        return self._codec.gather(common, before_other)
 
-    def make_lines(self, common: str, exchange: Exchange, decoded: Decoded) -> tuple[Iterable[Piece], int]:
+    def make_lines(self, common: str, before_other: str, exchange: Exchange, decoded: Decoded) -> Lines:
         """
-        Make the payload log's lines of a request that this decoder has read, one for each instance, in their order.
+        The payload log's lines of a request that this decoder has read, one for each instance, in their order.
 
-        Returns
-        -------
-        iterable of Piece
-            Made now, or when they are asked for.
-        int
-            How many bytes are kept until then.
+        `common` and `before_other` are as in `gather_lines`.
         """
-        if decoded.instances is None:
-            lines = self.gather_lines(common)
-            lines.add(*exchange)
-            return lines, lines.n_bytes
-        text = encode_lines(self._signature, common, exchange, decoded)
-        return [(text, len(decoded.matrix))], len(text)
+        if decoded.instances is not None:
+            return EncodedLines(self._signature, common, before_other, exchange, decoded)
+        lines = self.gather_lines(common, before_other)
+        lines.add(*exchange)
+        return lines
 
     def _to_matrix(self, rows: bytes) -> npt.NDArray[np.float32]:
         return np.frombuffer(rows, np.float32).reshape(-1, self._n_features)

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from app.metrics import Metrics
+from app.model_version import Role
 from app.polling import Source
 from app.settings import Settings
-from app.standing import Role, Standing
+from app.standing import Standing
 from app.workers.channel import Message, encode
 from app.workers.totals import Family, add_up, expose, take_samples
 

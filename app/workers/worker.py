@@ -22,12 +22,13 @@ from app.errors import ServingError
 from app.line_sink import LineSink
 from app.main import create_app
 from app.metrics import Metrics, make_collectors
+from app.model_version import Role
 from app.polling import Tell
 from app.processes import end_with_parent, hide_scikit_learn
 from app.server.run import run
 from app.service_log import configure_logging
 from app.settings import Settings
-from app.standing import Role, Standing
+from app.standing import Standing
 from app.workers.channel import Channel
 from app.workers.totals import take_samples
 

@@ -10,10 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.metrics import Metrics
+from app.model_version import Role
 from app.preparation.prepare import prepare
 from app.preparation.prepared import Prepared
 from app.rollout import Rollout
-from app.standing import Role, Standing
+from app.standing import Standing
 from tests.boosters import make_model, make_table, train_booster
 from tests.services import FakeRegistry
 

@@ -125,6 +125,7 @@ METRICS = [
     "treeserve_request_duration_seconds",
     "treeserve_inference_duration_seconds",
     "treeserve_rows",
+    "treeserve_answered_rows",
     "treeserve_rows_per_request",
     "treeserve_requests_in_flight",
     "treeserve_event_loop_lag_seconds",
@@ -139,6 +140,10 @@ METRICS = [
     "treeserve_kernel_disagrees",
     "treeserve_payload_written",
     "treeserve_payload_dropped",
+    "treeserve_challenger_disagreement",
+    "treeserve_challenger_decisions",
+    "treeserve_shadow_dropped",
+    "treeserve_canary_fallbacks",
 ]
 
 

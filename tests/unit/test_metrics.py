@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +18,7 @@ from app.tallies import Spreads, Tally
         ("treeserve_request_duration_seconds", ["route"], "histogram"),
         ("treeserve_inference_duration_seconds", [], "histogram"),
         ("treeserve_rows", [], "counter"),
+        ("treeserve_answered_rows", ["role", "version"], "counter"),
         ("treeserve_rows_per_request", [], "histogram"),
         ("treeserve_requests_in_flight", [], "gauge"),
         ("treeserve_unknown_categories", [], "counter"),
@@ -30,6 +32,10 @@ from app.tallies import Spreads, Tally
         ("treeserve_kernel_disagrees", [], "gauge"),
         ("treeserve_payload_written", [], "counter"),
         ("treeserve_payload_dropped", ["reason"], "counter"),
+        ("treeserve_challenger_disagreement", [], "histogram"),
+        ("treeserve_challenger_decisions", ["agree"], "counter"),
+        ("treeserve_shadow_dropped", ["reason"], "counter"),
+        ("treeserve_canary_fallbacks", [], "counter"),
     ],
 )
 def test_a_metric_keeps_its_name_its_kind_and_its_labels(name: str, labels: list[str], kind: str) -> None:
@@ -40,6 +46,7 @@ def test_a_metric_keeps_its_name_its_kind_and_its_labels(name: str, labels: list
     metrics.request_duration.values["/predict",].observe(0.003)
     metrics.swaps.labels("champion").inc()
     metrics.rejections.labels("champion", "ModelUnfit").inc()
+    metrics.answered_rows.values["champion", "1"] += 1
     metrics.model_info.labels("r", "a", "1", "b", "c").set(1)
     [family] = [family for family in collectors.collect() if family.name == name]
     named = {label for sample in family.samples for label in sample.labels} - {"le"}
@@ -65,11 +72,33 @@ def test_what_is_exposed_is_prometheus_text_with_every_reason() -> None:
     assert all(family.documentation.endswith(".") or "_created" in name for name, family in families.items())
     dropped = {s.labels["reason"]: s.value for s in families["treeserve_payload_dropped"].samples if "_total" in s.name}
     assert dropped == {"queue_full": 2, "write_failed": 0, "closed": 0, "no_memory": 0, "not_made": 0}
+    reasons = {s.labels["reason"] for s in families["treeserve_shadow_dropped"].samples if "_total" in s.name}
+    assert reasons == {"queue_full", "not_comparable", "failed", "closed"}
+    decisions = {s.labels["agree"]: s.value for s in families["treeserve_challenger_decisions"].samples}
+    assert decisions == {"true": 0, "false": 0}
     samples = families["treeserve_request_duration_seconds"].samples
     buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
     assert (buckets["0.001"], buckets["0.0025"], buckets["0.005"], buckets["10.0"], buckets["+Inf"]) == (0, 1, 2, 2, 3)
     totals = {sample.name.rpartition("_")[2]: sample.value for sample in samples if "le" not in sample.labels}
     assert totals == {"sum": pytest.approx(11.0055), "count": 3}
+
+
+def test_many_values_are_counted_as_one_by_one() -> None:
+    """A value on a bound falls into the bucket that ends there; those after an empty call too."""
+    registry = CollectorRegistry()
+    bounds = (0, 0.1, 1.0)
+    one_by_one, at_once = (Spreads(name, "Help.", [], bounds, registry).values[()] for name in ("one", "all"))
+    values = np.array([0, 0, 0.05, 0.1, 0.5, 1.0, 2.0])
+    for value in values.tolist():
+        one_by_one.observe(value)
+    for some in (values[:0], values[:3], values[3:]):
+        at_once.observe_all(some)
+    found = {
+        name: [registry.get_sample_value(f"{name}_bucket", {"le": le}) for le in ("0.0", "0.1", "1.0", "+Inf")]
+        for name in ("one", "all")
+    }
+    assert found["one"] == found["all"] == [2, 4, 6, 7]
+    assert registry.get_sample_value("all_sum") == registry.get_sample_value("one_sum") == pytest.approx(3.65)
 
 
 def test_tallies_read_as_the_client_librarys_own() -> None:

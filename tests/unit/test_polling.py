@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 from app.errors import ModelNotFound
 from app.last_verified import LastVerified
 from app.metrics import Metrics
-from app.model_version import ModelVersion
+from app.model_version import ModelVersion, Role
 from app.polling import RegistryWatch
 from app.preparation.prepare import prepare
 from app.settings import Settings
-from app.standing import Role, Standing
+from app.standing import Standing
 from tests.services import FakeRegistry
 
 SOON_S = 20.0

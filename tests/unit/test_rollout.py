@@ -16,12 +16,12 @@ from app import rollout as module
 from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, ModelUriInvalid, RegistryUnreachable
 from app.last_verified import LastVerified
 from app.metrics import Metrics
-from app.model_version import ModelVersion
+from app.model_version import ModelVersion, Role
 from app.preparation.prepare import prepare
 from app.preparation.prepared import Prepared
 from app.rollout import Rollout, Watch
 from app.signature import Signature
-from app.standing import Role, Standing
+from app.standing import Standing
 from tests.boosters import make_model, make_table, make_target, train_booster
 
 URI = "models:/flight-delay@champion"

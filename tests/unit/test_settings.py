@@ -46,6 +46,7 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
         "TREESERVE_MAX_IN_FLIGHT": "3",
         "TREESERVE_SHUTDOWN_GRACE_S": "1.5",
         "TREESERVE_SHUTDOWN_DEADLINE_S": "4.0",
+        "TREESERVE_CHALLENGER_SHARE": "0.25",
     }
     settings = Settings.from_environment(environ | {"PATH": "/bin"})
     assert {PREFIX + name.upper(): str(value) for name, value in settings} == environ
@@ -69,6 +70,8 @@ def test_an_empty_variable_counts_as_unset(name: str) -> None:
         ("PAYLOAD_SAMPLE_RATE", "1.01"),
         ("PAYLOAD_SAMPLE_RATE", "-0.1"),
         ("PAYLOAD_SAMPLE_RATE", "1%"),
+        ("CHALLENGER_SHARE", "1.5"),
+        ("CHALLENGER_SHARE", "half"),
         ("MAX_INSTANCES", "0"),
         ("MAX_IN_FLIGHT", "0"),
         ("SHUTDOWN_GRACE_S", "-1"),

@@ -110,6 +110,7 @@ int write_predictions(const float *values, size_t n_values, size_t n_columns, Bu
 typedef struct {
     Text body, predictions; /* JSON values with commas between, one an instance */
     Text request_id, trace_id; /* printable ASCII; no trace if it is empty */
+    Text others; /* as `predictions`, of a model version that answered nobody; empty where it has not predicted */
     int64_t at_us, duration_ns;
 } Exchange;
 
@@ -117,14 +118,15 @@ typedef struct {
 typedef struct {
     const Codec *codec;
     Text common; /* members that all lines have */
+    Text before_other; /* members that come before the other prediction, with its key as the last */
     const Exchange *exchanges;
     size_t n_exchanges, n_done;
     int is_reading; /* the exchange after those that are done */
     Reading reading;
-    Text predictions; /* those of its instances that are still to come */
+    Text predictions, others; /* those of its instances that are still to come */
     Buffer head, lines;
     size_t n_lines; /* in `lines` */
-    int failed;     /* -1: no memory; 1: a body is not plain or has not as many instances as there are predictions */
+    int failed;     /* -1: no memory; 1: a body is not plain or has not as many instances as predictions or others */
 } Writing;
 
 /* Writes lines anew, one for each instance, until they have so many bytes or all are written; `failed`, which stays. */

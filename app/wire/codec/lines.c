@@ -127,13 +127,15 @@ static inline char *put_unknown(const Reading *reading, char *at) {
     return is_first ? at : PUT(at, "]");
 }
 
-#define FIXED_BYTES 256 /* more than all that a line has beside its head, its cells and its prediction */
+#define FIXED_BYTES 256 /* more than all that a line has beside its head, its cells and its predictions */
 #define CELL_BYTES 6    /* two commas with their spaces, and quotes */
 
-static void add_line(const Reading *reading, Text head, Text prediction, Buffer *lines) {
+/* `other` is the other prediction with the members before it, or empty. */
+static void add_line(const Reading *reading, Text head, Text prediction, const Text other[2], Buffer *lines) {
     size_t instance = (size_t)(reading->at - reading->start);
     char *at = buffer_reserve(lines, head.length + FIXED_BYTES + 2 * reading->codec->n_key_bytes +
-                                         CELL_BYTES * reading->n_cells + instance + prediction.length);
+                                         CELL_BYTES * reading->n_cells + instance + prediction.length +
+                                         other[0].length + other[1].length);
     if (!at)
         return;
     at = put(at, head.start, head.length);
@@ -145,6 +147,11 @@ static void add_line(const Reading *reading, Text head, Text prediction, Buffer 
     at = put_cells(reading, 1, at);
     at = PUT(at, "}, \"treeserve.prediction\": ");
     at = put(at, prediction.start, prediction.length);
+    if (other[1].length) {
+        at = PUT(at, ", ");
+        at = put(at, other[0].start, other[0].length);
+        at = put(at, other[1].start, other[1].length);
+    }
     at = put_unknown(reading, at);
     at = PUT(at, "}\n");
     lines->length = (size_t)(at - lines->start);
@@ -174,6 +181,7 @@ static int begin_exchange(Writing *writing) {
         return failed;
     writing->is_reading = 1;
     writing->predictions = exchange->predictions;
+    writing->others = exchange->others;
     writing->head.length = 0;
     write_head(writing->common, exchange, &writing->head);
     return writing->head.failed ? -1 : 0;
@@ -181,9 +189,11 @@ static int begin_exchange(Writing *writing) {
 
 /* One line, or the end of an exchange; `failed`. */
 static int write_some(Writing *writing) {
-    Text prediction = {0};
+    Text prediction = {0}, other[2] = {writing->before_other, {0}};
+    int has_others = writing->exchanges[writing->n_done].others.length > 0;
     Step step = reading_next(&writing->reading);
-    if (step == NOT_PLAIN || (step == INSTANCE) != next_prediction(&writing->predictions, &prediction))
+    if (step == NOT_PLAIN || (step == INSTANCE) != next_prediction(&writing->predictions, &prediction) ||
+        (has_others && (step == INSTANCE) != next_prediction(&writing->others, &other[1])))
         return 1;
     if (step == END) {
         reading_end(&writing->reading);
@@ -192,7 +202,7 @@ static int write_some(Writing *writing) {
         return 0;
     }
     writing->n_lines++;
-    add_line(&writing->reading, (Text){writing->head.start, writing->head.length}, prediction, &writing->lines);
+    add_line(&writing->reading, (Text){writing->head.start, writing->head.length}, prediction, other, &writing->lines);
     return writing->lines.failed ? -1 : 0;
 }
 

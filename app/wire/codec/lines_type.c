@@ -1,6 +1,7 @@
 /*
- * `codec.gather(common)` makes `Lines`. They gather requests and their answers, which costs each of them next to
- * nothing, and make the lines when they are asked for them: piece by piece, in whatever thread, without the GIL.
+ * `codec.gather(common, before_other)` makes `Lines`. They gather requests and their answers, which costs each of
+ * them next to nothing, and make the lines when they are asked for them: piece by piece, in whatever thread, without
+ * the GIL.
  */
 #include "types.h"
 
@@ -8,11 +9,12 @@
 #include <structmember.h>
 
 #define PIECE_BYTES (256 * 1024) /* much less than the caches hold, and large enough to be worth a call */
-#define N_KEPT 4                 /* objects an exchange points into */
+#define N_KEPT 5                 /* objects an exchange points into */
+#define OTHERS 4                 /* which of them has the other predictions */
 
 typedef struct {
     PyObject_HEAD
-    PyObject *codec, *common;
+    PyObject *codec, *common, *before_other;
     Exchange *exchanges;
     PyObject **kept; /* N_KEPT for each exchange */
     size_t n_exchanges, room;
@@ -45,14 +47,14 @@ static int take_time(PyObject *number, int64_t *time) {
 }
 
 static int Lines_init(LinesObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"codec", "common", NULL};
-    PyObject *codec, *common;
+    static char *names[] = {"codec", "common", "before_other", NULL};
+    PyObject *codec, *common, *before_other = Py_None;
     if (self->codec) {
         PyErr_SetString(PyExc_ValueError, "they are made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!U", names, &CodecType, &codec, &common) ||
-        take_string(common, &self->writing.common) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!U|U", names, &CodecType, &codec, &common, &before_other) ||
+        take_string(common, &self->writing.common) < 0 || take_string(before_other, &self->writing.before_other) < 0)
         return -1;
     if (!((CodecObject *)codec)->kept) {
         PyErr_SetString(PyExc_ValueError, "the codec was not made");
@@ -61,6 +63,7 @@ static int Lines_init(LinesObject *self, PyObject *args, PyObject *kwargs) {
     self->writing.codec = &((CodecObject *)codec)->codec;
     self->codec = Py_NewRef(codec);
     self->common = Py_NewRef(common);
+    self->before_other = Py_NewRef(before_other);
     return 0;
 }
 
@@ -72,6 +75,7 @@ static void Lines_dealloc(LinesObject *self) {
     PyMem_Free(self->exchanges);
     Py_XDECREF(self->codec);
     Py_XDECREF(self->common);
+    Py_XDECREF(self->before_other);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -99,15 +103,34 @@ static PyObject *Lines_add(LinesObject *self, PyObject *const *args, Py_ssize_t 
         PyErr_SetString(PyExc_ValueError, "add() takes six arguments, before the first line was asked for");
         return NULL;
     }
+    exchange.others = (Text){"", 0};
     if (take_text(args[0], &exchange.body) < 0 || take_string(args[1], &exchange.predictions) < 0 ||
         take_string(args[2], &exchange.request_id) < 0 || take_string(args[3], &exchange.trace_id) < 0 ||
         take_time(args[4], &exchange.at_us) < 0 || take_time(args[5], &exchange.duration_ns) < 0 ||
         make_room(self) < 0)
         return NULL;
-    for (int i = 0; i < N_KEPT; i++)
-        self->kept[N_KEPT * self->n_exchanges + (size_t)i] = Py_NewRef(args[i]);
+    PyObject **kept = self->kept + N_KEPT * self->n_exchanges;
+    for (int i = 0; i < OTHERS; i++)
+        kept[i] = Py_NewRef(args[i]);
+    kept[OTHERS] = Py_NewRef(Py_None);
     self->exchanges[self->n_exchanges++] = exchange;
     self->n_bytes += (Py_ssize_t)(exchange.body.length + exchange.predictions.length);
+    Py_RETURN_NONE;
+}
+
+static PyObject *Lines_tell(LinesObject *self, PyObject *others) {
+    if (!PyList_Check(others) || (size_t)PyList_GET_SIZE(others) != self->n_exchanges || self->is_begun) {
+        PyErr_SetString(PyExc_ValueError, "tell() takes a list with an item for each request, before the first line");
+        return NULL;
+    }
+    for (size_t i = 0; i < self->n_exchanges; i++) {
+        PyObject *text = PyList_GET_ITEM(others, (Py_ssize_t)i), **kept = &self->kept[N_KEPT * i + OTHERS];
+        Text taken;
+        if (take_string(text, &taken) < 0)
+            return NULL;
+        self->exchanges[i].others = taken;
+        Py_SETREF(*kept, Py_NewRef(text));
+    }
     Py_RETURN_NONE;
 }
 
@@ -142,6 +165,8 @@ static PyObject *Lines_next(LinesObject *self) {
 static PyMethodDef methods[] = {
     {"add", (PyCFunction)(void (*)(void))Lines_add, METH_FASTCALL,
      "add(body, predictions, request_id, trace_id, at_us, duration_ns): one request and its answer."},
+    {"tell", (PyCFunction)Lines_tell, METH_O,
+     "tell(others): what another model version predicts of each request, as its predictions; None where it does not."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -147,30 +147,44 @@ def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch)
     booster, rows = train({"objective": "multi:softprob", "num_class": 3})
     rows = np.tile(rows, (20, 1))
     expected = booster.predict(xgboost.DMatrix(rows, feature_types=list("cqqqq"), enable_categorical=True))
-    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
     for cores in (1, 3):
         monkeypatch.setattr(kernel_forest, "_cores", lambda cores=cores: cores)
-        kernel_forest._threads.cache_clear()
+        forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
+        others = set(threading.enumerate())
         np.testing.assert_array_equal(forest.predictions(rows), expected)
         assert forest.predictions(rows[:5]).shape == (5, 3)
-        n_threads = len([one for one in threading.enumerate() if one.name.startswith("forest")])
-        assert n_threads == 0 if cores == 1 else 0 < n_threads <= cores
-    kernel_forest._threads().shutdown()
-    kernel_forest._threads.cache_clear()
+        own = {one for one in threading.enumerate() if one.name.startswith("forest")} - others
+        assert not own if cores == 1 else 0 < len(own) <= cores
+        del forest  # whose threads end with it, so that versions that come and go leave none
+        for thread in own:
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_the_batches_of_two_forests_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model version may take a hundred times as long as the other."""
+    monkeypatch.setattr(kernel_forest, "_cores", lambda: 2)
+    booster, rows = train({"objective": "multi:softprob", "num_class": 3})
+    slow, quick = (KernelForest.of_learner(learner_of(booster), n_rounds=None) for _ in range(2))
+    is_open = threading.Event()
+    stuck = [slow._threads.submit(is_open.wait, 20) for _ in range(2)]
+    assert len(quick.predictions(np.tile(rows, (20, 1)))) == 20 * len(rows)
+    assert not any(each.done() for each in stuck)
+    is_open.set()
 
 
 def test_a_batch_that_is_not_large_enough_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be done before they are."""
     booster, rows = train({"objective": "binary:logistic"})
+    monkeypatch.setattr(kernel_forest, "_cores", lambda: 2)
     forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
     n_trees = booster.num_boosted_rounds()
     limit = -(-2 * kernel_forest._WORK_OF_A_THREAD // n_trees)
     many = np.tile(rows, (limit // len(rows) + 1, 1))[:limit]
-    monkeypatch.setattr(kernel_forest, "_cores", lambda: 2)
-    monkeypatch.setattr(kernel_forest, "_threads", lambda: pytest.fail("threads were asked for"))
     forest.predictions(many[:-1])
-    with pytest.raises(pytest.fail.Exception):
-        forest.predictions(many)
+    assert not forest._threads._threads
+    forest.predictions(many)
+    assert forest._threads._threads
 
 
 @pytest.mark.parametrize(("text", "n_groups", "expected"), [

@@ -56,12 +56,44 @@ def test_a_clock_before_1970_costs_no_line() -> None:
 
 @pytest.mark.parametrize("predictions", ["", "0.5", "0.5,0.5,0.5", "[0.5"])
 def test_lines_want_as_many_predictions_as_instances(predictions: str) -> None:
-    """Else none are written."""
+    """Else none are written; of another version there may be none at all."""
     assert CODEC is not None
-    right, wrong = CODEC.gather('"a": 1'), CODEC.gather('"a": 1')
+    right, wrong, other = (CODEC.gather('"a": 1', '"b": ') for _ in range(3))
     right.add(PLAIN[2].encode(), "0.5,[0.1,0.2]", "r", None, 0, 0)
+    right.tell(["[1],2"])
     wrong.add(PLAIN[2].encode(), predictions, "r", None, 0, 0)
+    other.add(PLAIN[2].encode(), "1,2", "r", None, 0, 0)
+    other.tell([predictions])
     assert [n_lines for _, n_lines in right] == [2]
-    for _ in range(2):  # and so it stays
-        with pytest.raises(ValueError, match="not as many instances as predictions"):
-            list(wrong)
+    for lines in (wrong, other) if predictions else (wrong,):
+        for _ in range(2):  # and so it stays
+            with pytest.raises(ValueError, match="not as many instances as predictions"):
+                list(lines)
+
+
+def test_only_lines_that_are_told_another_versions_prediction_have_it() -> None:
+    """However long what comes before it is; those around them are as they would be without."""
+    assert CODEC is not None
+    lines = CODEC.gather('"a": 1', f'"b": "{"x" * 5000}", "c": ')
+    for _ in range(3):
+        lines.add(PLAIN[2].encode(), "0.5,0.75", "r", None, 0, 0)
+    lines.tell(["7,8", "9,10", "11,12"])
+    lines.tell([None, "[0.1, 0.2],0.25", ""])  # the last word counts
+    read = [json.loads(line) for piece, _ in lines for line in piece.splitlines()]
+    assert [line.get("c") for line in read] == [None, None, [0.1, 0.2], 0.25, None, None]
+    assert [len(line.get("b", "")) for line in read] == [0, 0, 5000, 5000, 0, 0]
+    assert [line["treeserve.prediction"] for line in read] == [0.5, 0.75] * 3
+
+
+@pytest.mark.parametrize("others", [[], ["1", "2"], ("1",), None, [b"1"], ["é"], [1]])
+def test_what_is_told_is_a_text_for_each_request(others: Any) -> None:
+    """Anything else is refused, and the lines are written without; and nothing is told to lines that are being made."""
+    assert CODEC is not None
+    lines = CODEC.gather('"a": 1', '"b": ')
+    lines.add(PLAIN[0].encode(), "0.5", "r", None, 0, 0)
+    with pytest.raises(ValueError, match=r"tell\(\) takes|must be ASCII"):
+        lines.tell(others)
+    ((line, _),) = lines
+    assert "b" not in json.loads(line)
+    with pytest.raises(ValueError, match="before the first line"):
+        lines.tell(["1"])

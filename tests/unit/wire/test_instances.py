@@ -42,10 +42,12 @@ def assert_plain_agrees(
     warnings = READER.warn(unknown, n_unknown)
     assert (warnings.n_found, warnings.listed) == (read.warnings.n_found, read.warnings.listed), body
     exchange = Exchange(body, ",".join(["[0.5]"] * len(read.matrix)), "r", None, 0, 0)
-    lines = codec.gather('"a": 1')
+    lines = codec.gather('"a": 1', '"b": ')
     lines.add(*exchange)
+    others = ",".join(["0.25"] * len(read.matrix)) if len(body) % 2 else None
+    lines.tell([others])
     written = [json.loads(line) for piece, _ in lines for line in piece.splitlines()]
-    expected = encode_lines(SIGNATURE, '"a": 1', exchange, read)
+    expected = encode_lines(SIGNATURE, '"a": 1', '"b": ', exchange, read, others)
     assert written == [json.loads(line) for line in expected.splitlines()]
     return True
 

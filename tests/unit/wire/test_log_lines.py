@@ -14,7 +14,7 @@ from app.model_version import ModelVersion
 from app.signature import Feature, FeatureType, Signature
 from app.wire.decoder import InstancesDecoder
 from app.wire.exchange import Exchange
-from app.wire.log_lines import common_members, encode_lines
+from app.wire.log_lines import common_members, encode_lines, members_before_other
 from tests.unit.wire.bodies import SIGNATURE as ANY_KIND
 
 SIGNATURE = Signature(
@@ -41,7 +41,7 @@ def written(
     decoded = DECODER.decode(body, max_instances=100, unknown_is_missing=True)
     told = json.dumps(predictions)[1:-1]
     exchange = Exchange(body, told, request_id, trace_id, 1_700_000_000_250_000, 1_500_000)
-    lines, _ = DECODER.make_lines('"who": "me"', exchange, decoded)
+    lines = DECODER.make_lines('"who": "me"', "", exchange, decoded)
     return [json.loads(line) for piece, n_lines in lines for line in piece.splitlines() if n_lines]
 
 
@@ -92,20 +92,32 @@ def test_each_instance_has_its_number_its_prediction_and_its_unknown_categories(
 REQUEST_IDS = st.from_regex(r"[\x21-\x7e]{1,128}", fullmatch=True)
 
 
-@given(st.integers(0, 4_000_000_000_000_000), st.integers(0, 10**15), REQUEST_IDS)
-def test_both_ways_of_writing_are_one(at_us: int, duration_ns: int, request_id: str) -> None:
+OTHERS = st.sampled_from([None, "", "0.75", "[0.25,1e-06]"])
+BEFORE_OTHER = members_before_other("challenger", ModelVersion("x", '8"\n', None, None, "/x", is_immutable=True))
+
+
+@given(st.integers(0, 4_000_000_000_000_000), st.integers(0, 10**15), REQUEST_IDS, OTHERS)
+def test_both_ways_of_writing_are_one(at_us: int, duration_ns: int, request_id: str, others: str | None) -> None:
     """The compiled codec's lines and Python's are the same JSON, to the microsecond."""
     decoder = InstancesDecoder(ANY_KIND)
     body = '{"instances": [{"carrier": "Zürich", "hour": 3, "class": 20, "a/b": 0.5, "Größe": false, "": null}]}'
     decoded = decoder.decode(body.encode(), max_instances=1, unknown_is_missing=False)
     assert decoded.instances is None
     exchange = Exchange(body.encode(), "[0.5,0.25]", request_id, "c" * 32, at_us, duration_ns)
-    lines = decoder.gather_lines('"a": 1')
+    lines = decoder.gather_lines('"a": 1', BEFORE_OTHER)
     lines.add(*exchange)
+    lines.tell([others])
     ((line, n_lines),) = lines
     as_dicts = decoded._replace(instances=json.loads(body)["instances"])
     assert n_lines == 1
-    assert json.loads(line) == json.loads(encode_lines(ANY_KIND, '"a": 1', exchange, as_dicts))
+    twin = encode_lines(ANY_KIND, '"a": 1', BEFORE_OTHER, exchange, as_dicts, others)
+    assert json.loads(line) == json.loads(twin)
+    told = {name: value for name, value in json.loads(line).items() if "challenger" in name}
+    assert told == (
+        {"treeserve.challenger.version": '8"\n', "treeserve.challenger.prediction": json.loads(others)}
+        if others
+        else {}
+    )
 
 
 def test_what_all_lines_have_says_who_answers() -> None:

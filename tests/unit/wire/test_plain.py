@@ -170,7 +170,7 @@ def test_categories_that_json_escapes_are_left_to_the_other_decoder() -> None:
         decoded = decoder.decode(body, max_instances=1, unknown_is_missing=False)
         assert decoded.matrix.tolist() == [[code]]
         assert (decoded.instances is None) is (name in ("b", "\x7f"))
-        ((line, _),), _ = decoder.make_lines('"a": 1', Exchange(body, "0.5", "r", None, 0, 0), decoded)
+        ((line, _),) = decoder.make_lines('"a": 1', "", Exchange(body, "0.5", "r", None, 0, 0), decoded)
         assert json.loads(line)["treeserve.features.category"] == {"x": name}
 
 
