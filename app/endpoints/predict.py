@@ -78,7 +78,7 @@ class PredictEndpoint:
         started_ns = time.perf_counter_ns()
         context = request_context(scope)
         cast = self._cast_with(champion)
-        roles = _choose(cast, context)
+        roles = cast.usual if cast.canary is None else cast.choose(context.caller_key)
         work = (body, roles, cast.usual, context, started_ns)
         # A canary may fall back on the champion.
         if _is_small(body, roles.predictor) and (roles is cast.usual or _is_small(body, champion)):
@@ -95,11 +95,13 @@ class PredictEndpoint:
 
     def answer_plain(self, body: bytes, context: RequestContext) -> bytes | None:
         """The answer to a small and plain body; None, with nothing done, for any other, or if no model serves."""
-        champion = self._rollout.predictor
-        if champion is None:
-            return None
-        cast = self._cast_with(champion)
-        roles = _choose(cast, context)
+        cast, champion = self._cast, self._rollout.predictor
+        # Asked here too: a call takes as much as all that it asks.
+        if cast is None or cast.champion is not champion or cast.challenger is not self._rollout.challenger:
+            if champion is None:
+                return None
+            cast = self._cast_with(champion)
+        roles = cast.usual if cast.canary is None else cast.choose(context.caller_key)
         predictor = roles.predictor
         if not _is_small(body, predictor) or len(body) > self._settings.max_body_bytes:
             return None
@@ -130,8 +132,7 @@ class PredictEndpoint:
         cast, challenger = self._cast, self._rollout.challenger
         if cast is None or cast.champion is not champion or cast.challenger is not challenger:
             settings = self._settings
-            cast = Cast(champion, challenger, settings.challenger_share, settings.unknown_category)
-            self._cast = cast
+            cast = self._cast = Cast(champion, challenger, settings.challenger_share, settings.unknown_category)
         return cast
 
     def _answer(self, body: bytes, roles: Roles, usual: Roles, context: RequestContext, started_ns: int) -> _Answer:
@@ -183,10 +184,6 @@ class PredictEndpoint:
         self._metrics.rows.values[()] += n_rows
         self._metrics.answered_rows.values[roles.counted_as] += n_rows
         self._metrics.rows_per_request.values[()].observe(n_rows)
-
-
-def _choose(cast: Cast, context: RequestContext) -> Roles:
-    return cast.usual if cast.canary is None else cast.choose(context.caller_key)
 
 
 def _is_small(body: bytes, predictor: Predictor) -> bool:
