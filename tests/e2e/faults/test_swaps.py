@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.faults.conftest import Follow, Record
-from tests.e2e.faults.registry import Registry
+from tests.e2e.faults.registry import ALIAS_URI, Registry
 from tests.services import wait
 
 pytestmark = pytest.mark.faults
@@ -38,6 +39,41 @@ def test_rollback_under_load(follow: Follow, registry: Registry, record: Record)
         load.go_on()
     load.assert_flawless()
     record(load, f"every answer is version 1's again after {took_s:.1f} s")
+
+
+def test_challenger_comes_answers_and_goes(follow: Follow, registry: Registry, record: Record, tmp_path: Path) -> None:
+    """A challenger is named, answers half of the callers as a canary, is promoted, and its alias is deleted."""
+    log = tmp_path / "payload.log"
+    server = follow(
+        TREESERVE_CHALLENGER_URI=ALIAS_URI.replace("champion", "challenger"),
+        TREESERVE_CHALLENGER_SHARE="0.5",
+        TREESERVE_PAYLOAD_LOG=str(log),
+    )
+    with registry.load(server.port) as load:
+        load.go_on(100)
+        assert set(load.by_version) == {"1"}
+        registry.promote("2", alias="challenger")
+        for _ in wait():
+            if load.by_version["2"] > 200:
+                break
+        registry.promote("2")
+        load.wait_for("2")
+        load.go_on(100)
+        registry.demote("challenger")
+        load.go_on(100)
+    load.assert_flawless()
+    assert server.end() == 0
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == load.n_sent
+    n_both = 0
+    for line in lines:
+        role = "champion" if line["treeserve.model.version"] == "2" else "challenger"
+        if f"treeserve.{role}.prediction" in line:
+            n_both += 1
+            assert {line["treeserve.model.version"], line[f"treeserve.{role}.version"]} == {"1", "2"}
+    assert n_both
+    answered = ", ".join(f"{n:,} answers by version {version}" for version, n in sorted(load.by_version.items()))
+    record(load, f"{answered}; {n_both:,} lines of the payload log have both predictions")
 
 
 POISONED: dict[str, tuple[Callable[[Registry], str], str]] = {

@@ -128,7 +128,7 @@ def test_with_a_challenger_all_go_into_its_shadow_first(predictor: Predictor, n_
     async def ask() -> Log:
         log = Log(predictor)
         log.shadow.start()
-        roles = Cast(predictor, replace(predictor)).usual
+        roles = Cast(predictor, replace(predictor, version=replace(predictor.version, version="8"))).usual
         for i in range(n_requests):
             log.add(str(i), roles, is_wanted=i % 3 == 0)
         log.batch.flush()
@@ -151,7 +151,7 @@ def test_what_the_shadow_does_not_take_is_recorded_all_the_same(predictor: Predi
         log.shadow.close()
         if not is_open:
             log.payload_log.close()
-        roles = Cast(predictor, replace(predictor)).usual
+        roles = Cast(predictor, replace(predictor, version=replace(predictor.version, version="8"))).usual
         for i in range(10):
             log.add(str(i), roles, is_wanted=i % 2 == 0)
         log.batch.flush()

@@ -123,3 +123,10 @@ def test_failures_are_told_once_without_a_trace_where_they_are_expected(
     assert first.getMessage() == "it fails: no number; more of these are only counted"
     assert (first.exc_info, second.getMessage()) == (None, "it fails; more of these are only counted")
     assert second.exc_info
+
+
+def test_a_challenger_that_was_promoted_has_nothing_to_be_compared_with(predictor: Predictor) -> None:
+    """The alias may still name it; to predict all twice would tell nothing."""
+    same = replace(predictor, version=replace(predictor.version, alias="challenger"))
+    cast = Cast(predictor, same, 1.0)
+    assert (cast.usual.other, cast.canary, cast.challenger) == (None, None, same)
