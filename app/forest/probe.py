@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from app.errors import ModelUnfit
-from app.processes import hide_scikit_learn
+from app.processes import hide_scikit_learn, work_in_gaps
 
 _TIMEOUT_S = 120.0
 
@@ -42,6 +42,7 @@ def probe_booster(path: Path) -> None:
 
 
 def _open(path: Path) -> None:
+    work_in_gaps()
     hide_scikit_learn()
     import numpy as np
 

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.cores import go_last
 from app.errors import ModelError
 from app.model_version import ModelVersion
-from app.processes import end_with_parent, hide_scikit_learn
+from app.processes import end_with_parent, hide_scikit_learn, work_in_gaps
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +37,6 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     end_with_parent()
-    go_last()
+    work_in_gaps()
     hide_scikit_learn()
     print(json.dumps(main(json.load(sys.stdin))))

@@ -21,6 +21,7 @@ from app.errors import ModelError, ModelUnfit
 from app.model_version import ModelVersion
 from app.preparation.prepare import find_prepared
 from app.preparation.prepared import Prepared
+from app.processes import leave_it_gaps
 from app.registry.cache import note_use
 from app.registry.registry import MlflowRegistry
 
@@ -42,21 +43,32 @@ class Preparation:
         """
         self._registry = registry
         self._folders = [cache_dir / "prepared"]
+        self._has_prepared = False
 
     def __call__(self, version: ModelVersion) -> Prepared:
         """
         Prepare a model version; blocks for as long as its download and verification take.
+
+        The first is prepared as quickly as can be, and others in the gaps that those leave who ask the first.
 
         Raises
         ------
         ModelError
             If it cannot be had, or must not serve.
         """
+        prepared = self._find(version) or self._prepare(version)
+        self._has_prepared = True
+        return prepared
+
+    def _find(self, version: ModelVersion) -> Prepared | None:
         for folder, digest in self._registry.find(version):
             if known := find_prepared(version, folder, digest, self._folders):
                 if version.is_immutable:  # and so its folder is the cache's, and nobody else's
                     note_use(folder)
                 return known
+        return None
+
+    def _prepare(self, version: ModelVersion) -> Prepared:
         self._add_spare_folder()
         answer = self._ask(version)
         if "error" in answer:
@@ -71,20 +83,17 @@ class Preparation:
             "version": asdict(version),
             "folders": [str(folder) for folder in self._folders],
         }
-        command = [sys.executable, "-m", "app.preparation"]
         try:
-            ended = subprocess.run(
-                command, input=json.dumps(request), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-            )
+            status, output, errors = _run(json.dumps(request), in_gaps=self._has_prepared)
         except subprocess.TimeoutExpired:
             raise ModelUnfit(f"{version} was not verified within {_TIMEOUT_S:.0f} s") from None
         try:
-            answer: dict[str, str] = json.loads(ended.stdout.splitlines()[-1])
+            answer: dict[str, str] = json.loads(output.splitlines()[-1])
         except (IndexError, ValueError):
-            last = (ended.stderr.strip() or "no message").splitlines()[-1]
+            last = (errors.strip() or "no message").splitlines()[-1]
             raise ModelError(
-                f"the process that verifies {version} ended with status {ended.returncode}: {last}; if it was killed, "
-                "there was too little memory"
+                f"the process that verifies {version} ended with status {status}: {last}; if it was killed, there was "
+                "too little memory"
             ) from None
         return answer
 
@@ -95,3 +104,19 @@ class Preparation:
                 spare = tempfile.mkdtemp(prefix="treeserve-")
                 weakref.finalize(self, shutil.rmtree, spare, ignore_errors=True)
                 self._folders.append(Path(spare))
+
+
+def _run(asked: str, *, in_gaps: bool) -> tuple[int, str, str]:
+    """Run the process; its exit status, standard output and standard error."""
+    command = [sys.executable, "-m", "app.preparation"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        if in_gaps:
+            leave_it_gaps(process.pid)
+        try:
+            output, errors = process.communicate(asked, timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return process.returncode, output, errors

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from app.processes import end_with_parent
+from app.processes import end_with_parent, work_in_gaps
 from app.registry.store import without_credentials
 
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
@@ -133,6 +133,7 @@ def _reason(error: BaseException) -> str:
 
 if __name__ == "__main__":
     end_with_parent()
+    work_in_gaps()
     # MLflow imports it where it is installed, as it is for training: a second that no download has use for.
     sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     print(json.dumps(main(json.loads(sys.argv[1]))))

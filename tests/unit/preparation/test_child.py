@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from app.errors import ModelError, ModelNotFound, ModelUnfit
 from app.model_version import ModelVersion
+from app.preparation import child
 from app.preparation.child import Preparation
 from app.preparation.file import read_prepared
 from app.registry.registry import MlflowRegistry
@@ -41,7 +43,7 @@ def test_a_model_is_prepared_by_a_process_that_ends(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(child, "_run", refuse)
     assert preparation(local) == prepared
     prepared.file.write_bytes(b"damaged")
     with pytest.raises(AssertionError):
@@ -69,22 +71,19 @@ def test_a_folder_of_its_own_stands_in_for_a_cache_folder_that_keeps_nothing(
     assert not spare.exists()
 
 
-class Ended:
-    """How a process ended that was never started."""
-
-    def __init__(self, returncode: int, stdout: str, stderr: str) -> None:
-        self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
-
-
 @pytest.mark.parametrize(
     ("ended", "told"),
-    [(Ended(-9, "", ""), "status -9: no message; if it was killed"), (Ended(1, "?", "a\nlast"), "status 1: last")],
+    [((-9, "", ""), "status -9: no message; if it was killed"), ((1, "?", "a\nlast"), "status 1: last")],
 )
 def test_a_process_that_dies_is_a_failure_with_its_last_words(
-    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch, ended: Ended, told: str
+    preparation: Preparation,
+    local: ModelVersion,
+    monkeypatch: pytest.MonkeyPatch,
+    ended: tuple[int, str, str],
+    told: str,
 ) -> None:
     """Killed for its memory, say."""
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(child, "_run", lambda *_, **__: ended)
     with pytest.raises(ModelError, match=told):
         preparation(local)
 
@@ -102,15 +101,33 @@ def test_no_password_is_among_its_arguments(
     preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everybody on the machine can read those."""
-    seen: list[Any] = []
+    commands: list[Any] = []
+    popen = subprocess.Popen
 
     def note(command: list[str], **options: Any) -> Any:
-        seen.append((command, options["input"]))
-        return Ended(0, '{"error": "ModelUnfit", "text": "x"}', "")
+        commands.append(command)
+        return popen(command, **options)
 
-    monkeypatch.setattr(subprocess, "run", note)
-    with pytest.raises(ModelUnfit):
-        preparation(local)
-    ((command, asked),) = seen
-    assert "secret" not in os.fsdecode(" ".join(command))
-    assert "secret" in asked
+    monkeypatch.setattr(subprocess, "Popen", note)
+    preparation(local)
+    assert len(commands) == 1
+    assert "secret" not in str(commands)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such policy")
+def test_only_the_first_is_prepared_as_quickly_as_can_be(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From then on somebody serves, and must not notice."""
+    policies: list[int] = []
+    communicate = subprocess.Popen.communicate
+
+    def look(process: subprocess.Popen[str], *arguments: Any, **options: Any) -> Any:
+        policies.append(os.sched_getscheduler(process.pid))
+        return communicate(process, *arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", look)
+    first = preparation(local)
+    first.file.unlink()
+    assert preparation(local) == first
+    assert policies == [os.SCHED_OTHER, os.SCHED_IDLE]
