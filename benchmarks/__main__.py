@@ -1,4 +1,4 @@
-"""The benchmarks' commands: ``python -m benchmarks prediction-time``, ``… peers`` and ``… overload``."""
+"""The benchmarks' commands: ``python -m benchmarks prediction-time``, ``… peers``, ``… overload``, ``… swap``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers.add_argument("--only", metavar="NAME,NAME", help="only these of the other servers")
     overload = commands.add_parser("overload", help="the service at twice the rate that it can answer")
     overload.add_argument("--quick", action="store_true", help="fewer limits and shorter loads: rough figures")
+    swap = commands.add_parser("swap", help="what requests notice while model versions are verified and swapped")
+    swap.add_argument("--quick", action="store_true", help="fewer and shorter turns: rough figures")
     options = parser.parse_args(arguments)
 
     from benchmarks.load import LoadFailed
@@ -33,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from benchmarks.overload import measure as measure_overload
 
             measure_overload(is_quick=options.quick)
+            return 0
+        if options.command == "swap":
+            from benchmarks.swap import measure as measure_swap
+
+            measure_swap(is_quick=options.quick)
             return 0
         from benchmarks.prediction_time import measure
 

@@ -8,11 +8,14 @@ have a password in it, and everybody can read a process's arguments.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +24,13 @@ from app.errors import ModelError, ModelUnfit
 from app.model_version import ModelVersion
 from app.preparation.prepare import find_prepared
 from app.preparation.prepared import Prepared
-from app.processes import leave_it_gaps
+from app.processes import leave_it_gaps, lower_priority, starved_s
 from app.registry.cache import note_use
 from app.registry.registry import MlflowRegistry
 
 _TIMEOUT_S = 1800.0  # a download may take half of it
+_STARVES_AFTER_S = 10.0
+_LOOK_EVERY_S = 1.0
 
 
 class Preparation:
@@ -83,8 +88,13 @@ class Preparation:
             "version": asdict(version),
             "folders": [str(folder) for folder in self._folders],
         }
+        asked = json.dumps(request)
         try:
-            status, output, errors = _run(json.dumps(request), in_gaps=self._has_prepared)
+            try:
+                ended = _run(asked, leave_it_gaps, _STARVES_AFTER_S) if self._has_prepared else _run(asked)
+            except _Starved:  # there are no gaps, and what requests notice of it is the lesser evil
+                ended = _run(asked, lower_priority)
+            status, output, errors = ended
         except subprocess.TimeoutExpired:
             raise ModelUnfit(f"{version} was not verified within {_TIMEOUT_S:.0f} s") from None
         try:
@@ -106,17 +116,49 @@ class Preparation:
                 self._folders.append(Path(spare))
 
 
-def _run(asked: str, *, in_gaps: bool) -> tuple[int, str, str]:
-    """Run the process; its exit status, standard output and standard error."""
+class _Starved(Exception):
+    """The process has waited too long for a core."""
+
+
+def _run(
+    asked: str, begin: Callable[[int], None] = lambda _: None, starves_after_s: float = math.inf
+) -> tuple[int, str, str]:
+    """
+    Run the process.
+
+    Parameters
+    ----------
+    asked : str
+    begin : callable
+        Called with its number as soon as it has one.
+    starves_after_s : float
+        When it is ended because it has waited so long for a core.
+
+    Returns
+    -------
+    tuple of int, str, str
+        The exit status, standard output and standard error.
+
+    Raises
+    ------
+    _Starved, subprocess.TimeoutExpired
+    """
     command = [sys.executable, "-m", "app.preparation"]
+    ends_at_s = time.monotonic() + _TIMEOUT_S
+    unsent: str | None = asked
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        if in_gaps:
-            leave_it_gaps(process.pid)
-        try:
-            output, errors = process.communicate(asked, timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    return process.returncode, output, errors
+        begin(process.pid)
+        while True:
+            try:
+                output, errors = process.communicate(unsent, timeout=min(_LOOK_EVERY_S, ends_at_s - time.monotonic()))
+                return process.returncode, output, errors
+            except subprocess.TimeoutExpired:
+                unsent = None  # what is left of it goes out with the next call
+                if starved_s(process.pid) > starves_after_s:
+                    process.kill()
+                    raise _Starved from None
+                if time.monotonic() >= ends_at_s:
+                    process.kill()
+                    raise

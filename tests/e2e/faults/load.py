@@ -114,7 +114,7 @@ class Load:
             thread.join(_TIMEOUT_S)
         assert not any(thread.is_alive() for thread in self._threads)
 
-    def wait_for(self, version: str, at_most_s: float = 30.0) -> float:
+    def wait_for(self, version: str, at_most_s: float = 90.0) -> float:
         """Go on until every caller is answered by a version; how long that took, in seconds."""
         began_s = time.monotonic()
         for _ in wait(at_most_s):

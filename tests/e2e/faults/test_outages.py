@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 
 def wait_for_state(server: Server, state: str) -> dict[str, Any]:
     """The champion's standing, once it is in a state."""
-    for _ in wait(60, every_s=0.1):
+    for _ in wait(90, every_s=0.1):
         standing: dict[str, Any] = server.get("/model").json()["rollout"]["champion"]
         if standing["state"] == state:
             break
@@ -68,7 +68,7 @@ def test_registry_killed_and_returned(follow: Follow, registry: Registry, record
             assert "does not answer" in wait_for_state(server, "unconfirmed")["reason"]
             load.go_on()
             with garbage_at(registry.uri):
-                for _ in wait(30, every_s=0.1):
+                for _ in wait(90, every_s=0.1):
                     if "does not answer as one" in str(wait_for_state(server, "unconfirmed")["reason"]):
                         break
                 load.go_on()
@@ -164,7 +164,7 @@ def test_cache_corrupted(follow: Follow, start: Start, registry: Registry, recor
                 TREESERVE_CACHE_DIR=str(cache),
                 TREESERVE_PAYLOAD_LOG="off",
             )
-            for _ in wait(60, every_s=0.1):
+            for _ in wait(90, every_s=0.1):
                 if any(line["log.level"] == "critical" for line in cut_off.lines()):
                     break
             assert cut_off.get("/readyz").status_code == 503

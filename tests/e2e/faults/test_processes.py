@@ -48,7 +48,7 @@ def test_workers_killed(follow: Follow, registry: Registry, record: Record) -> N
         load.go_on()
         for pid in first:
             os.kill(pid, signal.SIGKILL)
-            for _ in wait(30, every_s=0.05):
+            for _ in wait(90, every_s=0.05):
                 now = workers_of(server)
                 if len(now) == 3 and pid not in now:
                     break
@@ -173,7 +173,7 @@ def test_cache_shared_by_four(start: Start, registry: Registry, record: Record, 
     }
     servers = [start(**given) for _ in range(4)]
     killed, *others = servers
-    for _ in wait(30, every_s=0.02):
+    for _ in wait(90, every_s=0.02):
         if list((tmp_path / "shared").glob(".adding-*")):
             break
     os.killpg(killed.process.pid, signal.SIGKILL)

@@ -53,7 +53,7 @@ def test_challenger_comes_answers_and_goes(follow: Follow, registry: Registry, r
         load.go_on(100)
         assert set(load.by_version) == {"1"}
         registry.promote("2", alias="challenger")
-        for _ in wait():
+        for _ in wait(90, every_s=0.05):
             if load.by_version["2"] > 200:
                 break
         registry.promote("2")
@@ -91,7 +91,7 @@ def test_poisoned_versions(follow: Follow, registry: Registry, record: Record) -
     with registry.load(server.port) as load:
         for version, reason in poisoned.items():
             registry.promote(version)
-            for _ in wait():
+            for _ in wait(90, every_s=0.05):
                 rejected = server.get("/model").json()["rollout"]["champion"]["rejected"]
                 if rejected and rejected["version"] == version:
                     break

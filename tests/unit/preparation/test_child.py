@@ -16,7 +16,9 @@ from app.model_version import ModelVersion
 from app.preparation import child
 from app.preparation.child import Preparation
 from app.preparation.file import read_prepared
+from app.processes import starved_s
 from app.registry.registry import MlflowRegistry
+from tests.services import wait
 
 
 @pytest.fixture
@@ -130,4 +132,47 @@ def test_only_the_first_is_prepared_as_quickly_as_can_be(
     first = preparation(local)
     first.file.unlink()
     assert preparation(local) == first
-    assert policies == [os.SCHED_OTHER, os.SCHED_IDLE]
+    assert list(dict.fromkeys(policies)) == [os.SCHED_OTHER, os.SCHED_IDLE]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such policy")
+def test_one_that_finds_no_gaps_gets_a_share(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that is busy for hours a promotion has to arrive all the same."""
+    first = preparation(local)
+    first.file.unlink()
+    begun: list[tuple[int, int]] = []
+    popen = subprocess.Popen
+
+    class Seen(popen):  # type: ignore[misc,valid-type]
+        def communicate(self, *arguments: Any, **options: Any) -> Any:
+            begun.append((os.sched_getscheduler(self.pid), os.getpriority(os.PRIO_PROCESS, self.pid)))
+            return super().communicate(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Seen)
+    monkeypatch.setattr(child, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(child, "starved_s", lambda _: 11.0)
+    assert preparation(local) == first
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert begun[0] == (os.SCHED_IDLE, own)
+    assert begun[-1] == (os.SCHED_OTHER, max(own, 10))
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system does not say it")
+def test_how_long_a_process_has_waited_is_known() -> None:
+    """Of one that shares a core with others, that is some time; of one that is gone, none."""
+    command = [sys.executable, "-c", "while True: pass"]
+    core = min(os.sched_getaffinity(0))
+    busy = [subprocess.Popen(command) for _ in range(2)]
+    try:
+        for process in busy:
+            os.sched_setaffinity(process.pid, {core})
+        for _ in wait():
+            if starved_s(busy[0].pid) > 0.05:
+                break
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert starved_s(busy[0].pid) == 0
