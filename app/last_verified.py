@@ -7,12 +7,15 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from app.model_version import ModelVersion
 from app.preparation.prepared import Prepared
 from app.whole_file import write_whole
 
 log = logging.getLogger(__name__)
+
+_MAX_SERVED = 100
 
 
 class LastVerified:
@@ -37,18 +40,30 @@ class LastVerified:
 
     def remember(self, uri: str, prepared: Prepared) -> None:
         """Keep what was verified; where that fails, only a start without the registry is worse off."""
+        served = [version for version in self._read(uri).get("served", []) if version != prepared.version.version]
+        document = {**prepared.to_json(), "served": [*served, prepared.version.version][-_MAX_SERVED:]}
         try:
-            write_whole(self._place(uri), json.dumps(prepared.to_json()).encode())
+            write_whole(self._place(uri), json.dumps(document).encode())
         except OSError as error:
             log.warning("that %s is verified cannot be kept (%s): no start without a registry", prepared.version, error)
 
     def recall(self, uri: str) -> ModelVersion | None:
         """What was verified last, as a version whose files may come from the cache folder; None if nothing was."""
         try:
-            prepared = Prepared.from_json(json.loads(self._place(uri).read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError):
+            return replace(Prepared.from_json(self._read(uri)).version, is_immutable=True)
+        except (TypeError, KeyError):
             return None
-        return replace(prepared.version, is_immutable=True)
+
+    def has_served(self, uri: str, version: ModelVersion) -> bool:
+        """Whether the URI meant this version before, and its callers know it."""
+        return version.version in self._read(uri).get("served", [])
+
+    def _read(self, uri: str) -> dict[str, Any]:
+        try:
+            document = json.loads(self._place(uri).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
 
     def _place(self, uri: str) -> Path:
         return self._folder / hashlib.sha256(json.dumps([self._stores, uri]).encode()).hexdigest()

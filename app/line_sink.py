@@ -76,6 +76,10 @@ class LineSink:
                 self._at_line_start = rest[n_written - 1] == ord("\n")
                 rest = rest[n_written:]
 
+    def share(self, lock: int) -> None:
+        """Lock a file from now on, as the constructor takes it."""
+        self._lock = lock
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if self._lock is None:

@@ -96,12 +96,13 @@ def create_app(
     drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
     rollout = Rollout(metrics)
     shadow = Shadow(payload_log, metrics)
-    endpoint = PredictEndpoint(rollout, payload_log, shadow, metrics, settings)
+    overload = Overload(settings.max_in_flight, PATH, metrics, drain)
+    endpoint = PredictEndpoint(rollout, payload_log, shadow, overload, metrics, settings)
 
-    def follow(role: Role, standing: Standing) -> None:
-        rollout.follow(role, standing)
+    def follow(role: Role, standing: Standing) -> str | None:
         if role is Role.CHAMPION and standing.is_hopeless:
             on_hopeless()
+        return rollout.follow(role, standing)
 
     async def expose_own() -> bytes:
         return metrics.expose()
@@ -130,7 +131,7 @@ def create_app(
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.predict = RequestMiddleware(endpoint, metrics, drain, PATH)
-    app.short_way = ShortWay(endpoint, metrics, Overload(settings.max_in_flight, PATH, metrics, drain))
+    app.short_way = ShortWay(endpoint, metrics, overload)
     app.include_router(model_router(rollout, settings))
     app.include_router(refresh_router(source, settings))
     app.include_router(operations_router(rollout, expose or expose_own, drain))

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 _JITTER = 0.1  # of a pause, or replicas that were started together would ask together for ever
 _FIRST_PAUSE_S = 1.0  # while nothing serves; twice as long each time
 
-Tell = Callable[[Role, Standing], None]
+# Returns why a version cannot serve where it was told, if it cannot.
+Tell = Callable[[Role, Standing], str | None]
 
 
 class Source(Protocol):
@@ -52,6 +53,7 @@ class RegistryWatch:
             if uri
         }
         self._wakes = {role: threading.Event() for role in self._watches}
+        self._failures: dict[Role, str] = {}  # that other processes have told
         self._is_closed = False
 
     def start(self, tell: Tell) -> None:
@@ -70,17 +72,29 @@ class RegistryWatch:
         self._is_closed = True
         self.refresh()
 
+    def distrust(self, role: Role, failure: str) -> None:
+        """Note that another process could not read what was prepared, and prepare it anew."""
+        self._failures[role] = failure
+        self._wakes[role].set()
+
     def _poll(self, role: Role, tell: Tell) -> None:
-        is_asked, n_vain = False, 0
+        watch, is_asked, n_vain = self._watches[role], False, 0
         while not self._is_closed:
-            standing = self._watches[role].check(at_once=is_asked)
+            pause_s: float | None = _FIRST_PAUSE_S
             try:
-                tell(role, standing)
-            except Exception:  # a fault of ours, which must not end the watch
-                log.exception("what the registry says could not be told")
-            n_vain = 0 if standing.prepared else n_vain + 1
-            is_asked = self._wakes[role].wait(self._pause_s(standing, n_vain))
-            self._wakes[role].clear()
+                if failure := self._failures.pop(role, None):
+                    watch.distrust(failure)
+                standing = watch.check(at_once=is_asked)
+                if failure := tell(role, standing):
+                    watch.distrust(failure)
+                else:
+                    n_vain = 0 if standing.prepared else n_vain + 1
+                    pause_s = self._pause_s(standing, n_vain)
+            except Exception:  # a fault of ours, or no memory, which must not end the watch
+                log.exception("the registry could not be looked at; it is tried again")
+            is_asked = self._wakes[role].wait(pause_s)
+            if is_asked:
+                self._wakes[role].clear()
 
     def _pause_s(self, standing: Standing, n_vain: int) -> float | None:
         if standing.is_hopeless or (standing.is_pinned and standing.is_confirmed):

@@ -23,6 +23,15 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def python_module(name: str) -> list[str]:
+    """
+    The command that runs a module of ours in a process of its own.
+
+    ``-P``, or Python would look into the working directory first, where somebody else's `app` may be.
+    """
+    return [sys.executable, "-P", "-m", name]
+
+
 def leave_it_gaps(pid: int) -> None:
     """
     Let a process that was just started work only where others leave time; it calls `work_in_gaps`.

@@ -13,11 +13,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
 from app.compatibility import find_contradictions
-from app.errors import ModelError, ModelNotFound, ModelNotReady, SignatureChanged
+from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, SignatureChanged
 from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
@@ -72,6 +73,7 @@ class Watch:
         self._replaces = replaces
         self.standing = Standing(uri)
         self.signature: Signature | None = None
+        self._distrusted: Trouble | None = None
 
     def check(self, *, at_once: bool = False) -> Standing:
         """
@@ -93,18 +95,39 @@ class Watch:
                 self.standing = Standing(before.uri, prepared, now_s, took_s)
         except ModelError as error:
             self.standing = self._stay(error, version)
-        self._metrics.registry_checks.labels("failed" if version is None else "answered").inc()
+        trouble = self.standing.trouble
+        is_answered = version is not None or (trouble is not None and trouble.kind == ModelNotFound.__name__)
+        self._metrics.registry_checks.labels("answered" if is_answered else "failed").inc()
         return self.standing
+
+    def distrust(self, failure: str) -> None:
+        """Note that a process could not read what was prepared: it is prepared anew, the first time at once."""
+        before = self.standing
+        if before.prepared is None:
+            return
+        with suppress(OSError):
+            before.prepared.file.unlink()
+        version = before.prepared.version.version
+        trouble = Trouble.of(ModelUnfit(failure), version, self._distrusted)
+        if trouble.n_times == 1:
+            trouble = replace(trouble, retry_at_s=time.monotonic())
+        self._distrusted = trouble
+        self._metrics.rejections.labels(self._role, trouble.kind).inc()
+        self.standing = replace(before, trouble=trouble)
 
     def _bring(self, version: ModelVersion) -> Prepared:
         """The version, ready to serve: it serves already, or is verified now."""
         known = self.standing.prepared
         if known and known.version == version and known.file.is_file():
+            if self._last_verified.recall(self.standing.uri) is None:  # somebody has emptied the folder
+                self._last_verified.remember(self.standing.uri, known)
             return known
         log.info("%s is %s, which is made ready", self.standing.uri, version)
         prepared = _call(self._prepare, version)
-        signature, replaced = read_signature(prepared), self._replaces()
-        if replaced and (reasons := find_contradictions(replaced, signature)):
+        signature, replaced = _call(read_signature, prepared), self._replaces()
+        # What has served under this URI may always come back: a rollback must not depend on what came after it.
+        is_known = self._last_verified.has_served(self.standing.uri, version)
+        if replaced and not is_known and (reasons := find_contradictions(replaced, signature)):
             shown = "; ".join(reasons[:5]) + ("; …" if reasons[5:] else "")
             raise SignatureChanged(
                 f"it would refuse instances that are accepted now: {shown}. If callers are ready for it, set "
@@ -127,7 +150,9 @@ class Watch:
             what = f"{rejected} is rejected: {error}" if rejected else str(error)
             nothing = "no model serves" if self._role is Role.CHAMPION else "there is no challenger"
             serves = f"{prepared.version} serves" if prepared else nothing
-            level = logging.ERROR if prepared or self._role is Role.CHALLENGER else logging.CRITICAL
+            level = logging.ERROR if prepared or rejected else logging.CRITICAL
+            if self._role is Role.CHALLENGER and not rejected:
+                level = logging.INFO
             log.log(level, "%s: %s", serves, what, extra={"ecs": {"error.type": trouble.kind}})
         return replace(before, prepared=prepared, trouble=trouble)
 
@@ -138,10 +163,11 @@ class Watch:
             return None
         try:
             prepared = _call(self._prepare, version)
-            self.signature = read_signature(prepared)
+            self.signature = _call(read_signature, prepared)
         except ModelError as error:
             log.warning("%s was verified last, and cannot serve either: %s", version, error)
             return None
+        log.warning("%s was verified last, and serves from the cache folder", version)
         return prepared
 
 
@@ -185,23 +211,31 @@ class Rollout:
             raise ModelNotReady("The model version is being loaded.")
         return self.predictor
 
-    def follow(self, role: Role, standing: Standing) -> None:
-        """Let serve what shall serve. Where that fails, what serves goes on, and the next call tries again."""
+    def follow(self, role: Role, standing: Standing) -> str | None:
+        """
+        Let serve what shall serve.
+
+        Returns
+        -------
+        str or None
+            Why it cannot serve in this process, if it cannot: what serves goes on then.
+        """
         self.standings[role] = standing
         prepared, began_s = standing.prepared, time.monotonic()
         if prepared == self._serving.get(role):
-            return
+            return None
         try:
             predictor = _call(read_prepared, prepared) if prepared else None
         except ModelError as error:
             if self._failures.get(role) != str(error):
                 log.error("%s cannot serve in this process: %s", prepared and prepared.version, error)
             self._failures[role] = str(error)
-            return
+            return str(error)
         self._failures.pop(role, None)
         before = self._assign(role, predictor)
         self._serving[role] = prepared
         _record_swap(self._metrics, role, before, predictor, standing.prepared_in_s + time.monotonic() - began_s)
+        return None
 
     def _staleness_s(self) -> float:
         """Seconds since the registry last said that the champion is what it names."""

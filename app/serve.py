@@ -36,14 +36,14 @@ def serve(settings: Settings, standard_output: LineSink) -> int:
     try:
         source = _watch_registry(settings, metrics)
         if settings.workers > 1:
-            return _supervise(settings, source, metrics, collectors)
+            return _supervise(settings, source, metrics, collectors, standard_output)
         return _serve_alone(settings, source, metrics, standard_output)
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
         return 1
 
 
-def _watch_registry(settings: Settings, metrics: Metrics) -> Source:
+def _watch_registry(settings: Settings, metrics: Metrics) -> RegistryWatch:
     registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
     last_verified = LastVerified(settings.cache_dir / "last_verified", " ".join(registry.to_json()))
     return RegistryWatch(settings, registry, Preparation(registry, settings.cache_dir), last_verified, metrics)
@@ -61,9 +61,16 @@ def _serve_alone(settings: Settings, source: Source, metrics: Metrics, standard_
     return run(app, app.drain, listener, lambda: 1 if is_hopeless.is_set() else 0)
 
 
-def _supervise(settings: Settings, source: Source, metrics: Metrics, collectors: CollectorRegistry) -> int:
+def _supervise(
+    settings: Settings,
+    source: RegistryWatch,
+    metrics: Metrics,
+    collectors: CollectorRegistry,
+    standard_output: LineSink,
+) -> int:
     listener = _listen(settings)
     with tempfile.TemporaryFile() as output_lock:
+        standard_output.share(output_lock.fileno())
         supervisor = Supervisor(settings, source, metrics, collectors, listener, output_lock.fileno())
         return asyncio.run(supervisor.run())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,8 @@ class Settings(BaseModel):
     poll_interval_s: float = Field(
         15.0,
         gt=0,
+        le=86_400,
+        allow_inf_nan=False,
         description="Seconds between two looks at an alias in the registry; other URIs are not looked at again.",
     )
     operator_token: SecretStr | None = Field(
@@ -127,6 +130,20 @@ class Settings(BaseModel):
     def _is_a_word_or_a_path(cls, value: str) -> str:
         if value not in ("stdout", "off") and "/" not in value:
             raise ValueError(f"neither `stdout` nor `off`; a file in the working directory is written `./{value}`")
+        return value
+
+    @field_validator("operator_token")
+    @classmethod
+    def _fits_into_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces, to go into a header")
+        return value
+
+    @field_validator("challenger_share")
+    @classmethod
+    def _has_a_challenger(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("challenger_uri") is None:
+            raise ValueError(f"there is no challenger to answer anybody; set {PREFIX}CHALLENGER_URI")
         return value
 
     @field_validator("shutdown_deadline_s")

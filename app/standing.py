@@ -9,6 +9,7 @@ from typing import Any
 
 from app.errors import ModelError, ModelNotFound, ModelUnfit, ModelUriInvalid
 from app.preparation.prepared import Prepared
+from app.registry.resolve import names_alias
 
 # A rejected version is tried again after so long, twice as long each time: what was wrong may have been ours.
 _FIRST_RETRY_S, _LAST_RETRY_S = 15.0, 600.0
@@ -77,7 +78,7 @@ class Standing:
     @property
     def is_pinned(self) -> bool:
         """Whether the URI means one version for ever."""
-        return "@" not in self.uri
+        return not names_alias(self.uri)
 
     @property
     def is_confirmed(self) -> bool:

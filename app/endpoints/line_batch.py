@@ -85,7 +85,8 @@ class LineBatch:
         if self._lines is None:
             return
         lines, answered, n_lines = self._lines, self._answered, self._n_lines
-        self._lines, self._answered, self._n_lines = None, None, 0
+        # With its predictors, or versions that were replaced long ago would stay.
+        self._roles, self._lines, self._answered, self._n_lines = None, None, None, 0
         if answered is not None:
             if self._shadow.offer(answered):
                 return

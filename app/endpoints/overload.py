@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.types import Receive, Scope, Send
 
@@ -48,7 +50,7 @@ class Overload:
         """
         self.app = RequestMiddleware(_refuse, metrics, drain, route)
         self._limit = limit
-        self._n_in_round = 0
+        self._n_in_round = self._n_working = 0
         self._requests = metrics.requests.values
         self._labels = route, str(Overloaded.status.value)
         self._before_id, self._after_id = _make_refusal().split(b"?" * _ID_LENGTH)
@@ -57,16 +59,30 @@ class Overload:
             % (MEDIA_TYPE.encode(), len(_make_refusal()), Overloaded.retry_after_s)
         )  # fmt: skip
 
-    def is_full(self, n_tasks: int) -> bool:
-        """
-        Whether one more is beyond the limit.
+    @property
+    def is_full(self) -> bool:
+        """Whether one more is beyond the limit."""
+        return self._n_working + self._n_in_round >= self._limit
 
-        Parameters
-        ----------
-        n_tasks : int
-            Requests that are tasks of the event loop.
+    @contextmanager
+    def work(self) -> Iterator[None]:
         """
-        return n_tasks + self._n_in_round >= self._limit
+        Count a request from when its body is whole until it is answered.
+
+        Not before: whoever sends a body slowly must not take the place of those who have sent theirs.
+
+        Raises
+        ------
+        Overloaded
+            If it is beyond the limit.
+        """
+        if self.is_full:
+            raise Overloaded(_DETAIL)
+        self._n_working += 1
+        try:
+            yield
+        finally:
+            self._n_working -= 1
 
     def count(self, loop: asyncio.AbstractEventLoop) -> None:
         """Count a request that was answered at once: it was there when the round began, and counts until it ends."""

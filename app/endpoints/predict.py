@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from app.cores import available_cores, make_batch_threads
 from app.endpoints.body import PATIENCE_S, read_json_body
 from app.endpoints.line_batch import LineBatch
+from app.endpoints.overload import Overload
 from app.endpoints.patience import Patience
 from app.endpoints.request_context import RequestContext, request_context
 from app.forest.kernel_forest import FloatMatrix
@@ -45,13 +46,20 @@ class PredictEndpoint:
     """A bare ASGI endpoint: it writes its own answer, and raises where there is none."""
 
     def __init__(
-        self, rollout: Rollout, payload_log: PayloadLog, shadow: Shadow, metrics: Metrics, settings: Settings
+        self,
+        rollout: Rollout,
+        payload_log: PayloadLog,
+        shadow: Shadow,
+        overload: Overload,
+        metrics: Metrics,
+        settings: Settings,
     ) -> None:
         self._rollout = rollout
         self._payload_log = payload_log
         # Or every change between the two would hand over what one of them has gathered.
         self._usual_lines, self._canary_lines = (LineBatch(payload_log, shadow) for _ in range(2))
         self._shadow = shadow
+        self._overload = overload
         self._metrics = metrics
         self._settings = settings
         self._patience = Patience(PATIENCE_S)
@@ -75,8 +83,11 @@ class PredictEndpoint:
             raise HTTPException(405, headers={"Allow": "POST"})
         champion = self._rollout.current
         body = await read_json_body(scope, receive, self._settings.max_body_bytes, self._patience)
+        with self._overload.work():
+            await self._respond(champion, body, request_context(scope), send)
+
+    async def _respond(self, champion: Predictor, body: bytes, context: RequestContext, send: Send) -> None:
         started_ns = time.perf_counter_ns()
-        context = request_context(scope)
         cast = self._cast_with(champion)
         roles = cast.usual if cast.canary is None else cast.choose(context.caller_key)
         work = (body, roles, cast.usual, context, started_ns)

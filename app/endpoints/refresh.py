@@ -40,8 +40,9 @@ def refresh_router(source: Source, settings: Settings) -> APIRouter:
 
 def _check_operator(request: Request, settings: Settings) -> None:
     if settings.operator_token is not None:
-        expected = f"Bearer {settings.operator_token.get_secret_value()}".encode()
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        expected = settings.operator_token.get_secret_value().encode()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected):
             raise NotAnOperator("Send the header 'Authorization: Bearer …' with what TREESERVE_OPERATOR_TOKEN says.")
     elif request.client is None or not _is_loopback(request.client.host):
         raise NotAnOperator("Without TREESERVE_OPERATOR_TOKEN, only callers on the service's own machine may ask this.")

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from app.errors import ModelUnfit
-from app.processes import hide_scikit_learn, work_in_gaps
+from app.processes import end_with_parent, hide_scikit_learn, python_module, work_in_gaps
 
 _TIMEOUT_S = 120.0
 
@@ -30,7 +30,7 @@ def probe_booster(path: Path) -> None:
     """
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "app.forest.probe", str(path)], capture_output=True, timeout=_TIMEOUT_S, check=False
+            [*python_module("app.forest.probe"), str(path)], capture_output=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         raise ModelUnfit(f"XGBoost does not finish to read {path.name} within {_TIMEOUT_S:.0f} s") from None
@@ -42,6 +42,7 @@ def probe_booster(path: Path) -> None:
 
 
 def _open(path: Path) -> None:
+    end_with_parent()
     work_in_gaps()
     hide_scikit_learn()
     import numpy as np

@@ -11,7 +11,6 @@ import json
 import math
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
@@ -24,7 +23,7 @@ from app.errors import ModelError, ModelUnfit
 from app.model_version import ModelVersion
 from app.preparation.prepare import find_prepared
 from app.preparation.prepared import Prepared
-from app.processes import leave_it_gaps, lower_priority, starved_s
+from app.processes import leave_it_gaps, lower_priority, python_module, starved_s
 from app.registry.cache import note_use
 from app.registry.registry import MlflowRegistry
 
@@ -143,7 +142,7 @@ def _run(
     ------
     _Starved, subprocess.TimeoutExpired
     """
-    command = [sys.executable, "-m", "app.preparation"]
+    command = python_module("app.preparation")
     ends_at_s = time.monotonic() + _TIMEOUT_S
     unsent: str | None = asked
     with subprocess.Popen(

@@ -28,9 +28,16 @@ from app.whole_file import write_whole
 _N_TRIAL_INSTANCES = 16
 
 
-def write_prepared(predictor: Predictor, file: Path) -> None:
+def write_prepared(predictor: Predictor, folder: Path, file: Path) -> None:
     """
     Keep a predictor, whole or not at all.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    folder : pathlib.Path
+        The model's own, from which it was loaded.
+    file : pathlib.Path
 
     Raises
     ------
@@ -44,6 +51,7 @@ def write_prepared(predictor: Predictor, file: Path) -> None:
         "features": [asdict(feature) for feature in predictor.signature.features],
         "objective": predictor.objective,
         "evaluator": asdict(predictor.evaluator),
+        "booster_sha256": _digest_booster(folder),
         "card": predictor.card and predictor.card.model_dump_json(),
         "profile": predictor.profile and predictor.profile.model_dump_json(),
         "example": predictor.example,
@@ -74,6 +82,10 @@ def read_prepared(prepared: Prepared) -> Predictor:
         from app.forest.xgboost_forest import XGBoostForest
 
         folder = read_model_folder(prepared.folder)
+        if _digest_booster(prepared.folder) != document["booster_sha256"]:
+            with suppress(OSError):
+                prepared.file.unlink()  # so that it is prepared anew, from files that are whole
+            raise ModelUnfit(f"{folder.booster} is not the file that was verified; it is fetched again")
         forest = XGBoostForest(folder.booster, stops_at_best_iteration=folder.is_scikit_learn_wrapper)
     predictor = Predictor.of(
         replace(prepared.version, run_id=document["run_id"]),
@@ -126,6 +138,14 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
             file.unlink()  # or it would be found again
         raise ModelUnfit(f"what was prepared of it in {file} is not whole; it is thrown away")
     return document, arrays
+
+
+def _digest_booster(folder: Path) -> str:
+    try:
+        with read_model_folder(folder).booster.open("rb") as booster:
+            return hashlib.file_digest(booster, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnfit(f"the booster cannot be read: {error}") from None
 
 
 def _read_signature(document: Mapping[str, Any]) -> Signature:

@@ -40,7 +40,7 @@ def prepare(version: ModelVersion, registry: Registry, folders: Sequence[Path]) 
     verify_files(folder)
     loaded = Predictor.load(folder, version)
     verify(loaded)
-    file = _keep(choose_evaluator(loaded), [place_of(digest, place) for place in folders])
+    file = _keep(choose_evaluator(loaded), folder, [place_of(digest, place) for place in folders])
     return Prepared(version, folder, file)
 
 
@@ -54,11 +54,11 @@ def find_prepared(version: ModelVersion, folder: Path, digest: str, folders: Seq
     return Prepared(version, folder, file)
 
 
-def _keep(predictor: Predictor, files: Sequence[Path]) -> Path:
+def _keep(predictor: Predictor, folder: Path, files: Sequence[Path]) -> Path:
     failure: OSError | None = None
     for file in files:
         try:
-            write_prepared(predictor, file)
+            write_prepared(predictor, folder, file)
         except OSError as error:
             failure = failure or error
         else:

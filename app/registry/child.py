@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from app.errors import ModelNotFound, RegistryUnreachable
 from app.model_version import ModelVersion
+from app.processes import python_module
 from app.registry.query import RegistryQuery
 from app.registry.store import CLIENT_SETTINGS, without_credentials
 
@@ -88,7 +88,7 @@ def download(source: str, folder: Path, tracking_uri: str) -> None:
 
 def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> dict[str, Any]:
     environ = {**CLIENT_SETTINGS, **os.environ, **stores}
-    command = [sys.executable, "-m", "app.registry.mlflow_process", json.dumps(request)]
+    command = [*python_module("app.registry.mlflow_process"), json.dumps(request)]
     try:
         ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:

@@ -26,6 +26,12 @@ _RUN_ID = re.compile(r"runs:/[0-9a-f]{32}(?:/|$)")
 _RUN = re.compile(r"runs:/(?P<run_id>[0-9a-f]{32})/(?P<path>.+)")
 
 
+def names_alias(uri: str) -> bool:
+    """Whether a URI names an alias, which may come to mean another version."""
+    found = _REGISTERED.fullmatch(uri)
+    return found is not None and found["alias"] is not None
+
+
 def resolve_model_uri(uri: str, registry_uri: str) -> ModelVersion:
     """
     Which model version a URI means now.

@@ -43,7 +43,11 @@ def ask_rest(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
         )
     # requests bounds each wait, and not their sum: a server may send a byte a second. A daemon, so that it holds up
     # no exit then.
-    threading.Thread(target=ask, name="registry", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="registry", daemon=True).start()
+    except RuntimeError:  # there is no thread left for it
+        _asking.release()
+        raise
     try:
         return answer.result(_TIMEOUT_S)
     except TimeoutError:

@@ -109,7 +109,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return HEAD_PATIENCE_S
         if not self._is_in_head or not self._is_answered():
             return math.inf  # the body has a limit of its own, and the answer is ours
-        return HEAD_PATIENCE_S if self._n_head_bytes or not self._n_heads else KEEP_ALIVE_S
+        return HEAD_PATIENCE_S if self._n_head_bytes else KEEP_ALIVE_S  # some callers connect before they ask
 
     def _refuse(self, status: bytes, text: bytes) -> None:
         if self._is_answered():

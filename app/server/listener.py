@@ -28,6 +28,9 @@ def listen(host: str, port: int) -> socket.socket:
             f"nothing can listen on {host} port {port} ({reason}); name another address in TREESERVE_HOST and "
             "TREESERVE_PORT"
         ) from None
+    # All processes that accept from it share this, and Python's copies of a socket set it anew from their own: one that
+    # blocks would leave another process waiting in accept().
+    listener.setblocking(False)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_PATIENCE_S * 1000))
     return listener

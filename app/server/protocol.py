@@ -13,6 +13,8 @@ from app.drain import Drain
 from app.endpoints.short_way import ShortWay
 from app.server.limits import LimitedProtocol
 
+# Requests that a caller may send before it has the answers.
+_MAX_AHEAD = 32
 # A body up to this size is read and forgotten when its request is refused, and the connection kept.
 _MAX_DROPPED_BYTES = 64 * 1024
 
@@ -91,10 +93,12 @@ class HttpProtocol(LimitedProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the body may come in the same piece, or the head is read again without its offer."""
         self.begin_body()
-        if self.transport.is_closing():  # the answer before was the last
+        if len(self.pipeline) >= _MAX_AHEAD:
+            self.transport.close()  # who sends so far ahead does not read, and each request that waits takes kilobytes
+        if self.transport.is_closing():  # or the answer before was the last
             self._is_dropped = True
         elif self._short_way is not None and self._is_plain(self._short_way):
-            if self._short_way.overload.is_full(len(self.tasks)):
+            if self._short_way.overload.is_full:
                 self._refuse_at_once(self._short_way)
             else:
                 self._body = []
@@ -162,7 +166,7 @@ class HttpProtocol(LimitedProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         way = self._short_way
-        if way is not None and cycle.scope["path"] == way.path and way.overload.is_full(len(self.tasks)):
+        if way is not None and cycle.scope["path"] == way.path and way.overload.is_full:
             app = way.overload.app
         super()._start_asgi_task(cycle, app)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 Message = dict[str, Any]
 
+CANNOT_START = 3  # the exit status of a worker where another one could not start either
+
 
 def encode(message: Message) -> bytes:
     """A message as it goes over the line."""

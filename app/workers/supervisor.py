@@ -12,7 +12,6 @@ import json
 import logging
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,10 +20,11 @@ from prometheus_client import CollectorRegistry
 
 from app.metrics import Metrics
 from app.model_version import Role
-from app.polling import Source
+from app.polling import RegistryWatch
+from app.processes import python_module
 from app.settings import Settings
 from app.standing import Standing
-from app.workers.channel import Message, encode
+from app.workers.channel import CANNOT_START, Message, encode
 from app.workers.totals import Family, add_up, expose, take_samples
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _SHORT_LIFE_S = 10.0  # a worker that ends sooner is replaced later, twice as long each time
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 30.0
 _SAMPLES_WITHIN_S = 1.0
+CANNOT_FORK = 4  # stands for the exit status of a worker that never was
 _KILLED_AFTER_S = 5.0  # beyond the deadline that a worker keeps by itself
 _MAX_MESSAGE_BYTES = 64 * 2**20
 _MAX_UNREAD_BYTES = 16 * 2**20  # by a worker that is stopped, or hangs for good
@@ -64,7 +65,7 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        source: Source,
+        source: RegistryWatch,
         metrics: Metrics,
         collectors: CollectorRegistry,
         listener: socket.socket,
@@ -76,7 +77,7 @@ class Supervisor:
         Parameters
         ----------
         settings : Settings
-        source : Source
+        source : RegistryWatch
             Who tells what shall serve.
         metrics : Metrics
         collectors : prometheus_client.CollectorRegistry
@@ -103,7 +104,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end, number)
 
-        def tell(role: Role, standing: Standing) -> None:
+        def tell(role: Role, standing: Standing) -> None:  # a worker that cannot serve it says so by itself
             loop.call_soon_threadsafe(self._tell, role, standing)
 
         self._source.start(tell)
@@ -116,7 +117,7 @@ class Supervisor:
         for worker in self._workers:
             worker.send({"standings": {role: standing.to_json()}})
         if role is Role.CHAMPION and standing.is_hopeless:
-            self._end(signal.SIGTERM, status=1)
+            self._end(signal.SIGINT, status=1)
 
     def _end(self, number: int, status: int = 0) -> None:
         """Let the workers end as a signal says; again if it comes again."""
@@ -136,8 +137,15 @@ class Supervisor:
         pause_s = _FIRST_PAUSE_S
         while not self._is_ending.is_set():
             began_s = time.monotonic()
-            status = await self._run_worker()
+            try:
+                status = await self._run_worker()
+            except OSError as error:  # there is no memory, process or descriptor left for it
+                log.error("worker %d cannot be started: %s", number, error)
+                status = CANNOT_FORK
             if self._is_ending.is_set():
+                return
+            if status == CANNOT_START:  # it has said why
+                self._end(signal.SIGINT, status=1)
                 return
             why = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
             log.error("worker %d %s; another one takes its place", number, why)
@@ -152,11 +160,15 @@ class Supervisor:
     async def _run_worker(self) -> int:
         """Start one and serve it until it ends; its exit status."""
         ours, its = socket.socketpair()
-        with its:
-            descriptors = [its.fileno(), *self._inherited]
-            command = [sys.executable, "-m", "app.workers.worker", *map(str, descriptors)]
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
-        reader, line = await asyncio.open_unix_connection(sock=ours, limit=_MAX_MESSAGE_BYTES)
+        try:
+            with its:
+                descriptors = [its.fileno(), *self._inherited]
+                command = [*python_module("app.workers"), *map(str, descriptors)]
+                process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
+            reader, line = await asyncio.open_unix_connection(sock=ours, limit=_MAX_MESSAGE_BYTES)
+        except OSError:
+            ours.close()  # by which a process that was started ends too
+            raise
         worker = Worker(process, line)
         worker.send({"standings": {role: standing.to_json() for role, standing in self._standings.items()}})
         self._workers.add(worker)
@@ -177,6 +189,8 @@ class Supervisor:
         if "samples" in message:
             worker.samples = message["samples"]
             worker.told_samples.set()
+        for role, failure in message.get("failed", {}).items():
+            self._source.distrust(Role(role), failure)
         if "refresh" in message:
             self._source.refresh()
         if "totals" in message:
@@ -189,9 +203,10 @@ class Supervisor:
             worker.told_samples.clear()
             worker.send({"samples": True})
         told = [asyncio.ensure_future(worker.told_samples.wait()) for worker in workers]
-        _, late = await asyncio.wait(told, timeout=_SAMPLES_WITHIN_S)
-        for task in late:
-            task.cancel()
+        if told:
+            _, late = await asyncio.wait(told, timeout=_SAMPLES_WITHIN_S)
+            for task in late:
+                task.cancel()
         samples = [worker.samples for worker in self._workers]
         totals = add_up([take_samples(self._collectors), self._departed, *samples])
         asking.send({"totals": question, "text": expose(totals).decode()})

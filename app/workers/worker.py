@@ -1,17 +1,17 @@
 """
 A process that serves and leaves the registry to the supervisor that has started it.
 
-Run as ``python -m app.workers.worker CHANNEL LISTENER OUTPUT_LOCK``, descriptors that it inherits, by
+Run as ``python -m app.workers CHANNEL LISTENER OUTPUT_LOCK``, descriptors that it inherits, by
 `app.workers.supervisor` alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -24,15 +24,21 @@ from app.main import create_app
 from app.metrics import Metrics, make_collectors
 from app.model_version import Role
 from app.polling import Tell
-from app.processes import end_with_parent, hide_scikit_learn
+from app.processes import hide_scikit_learn
 from app.server.run import run
 from app.service_log import configure_logging
 from app.settings import Settings
 from app.standing import Standing
-from app.workers.channel import Channel
+from app.workers.channel import CANNOT_START, Channel, Message
 from app.workers.totals import take_samples
 
+log = logging.getLogger(__name__)
+
 _TOTALS_WITHIN_S = 5.0
+
+
+class CannotServe(Exception):
+    """What shall serve cannot be read in this process, which has just begun."""
 
 
 class SupervisorSource:
@@ -60,7 +66,8 @@ class SupervisorSource:
     def start(self, tell: Tell) -> None:
         """Tell what the supervisor knows already, so that nothing is accepted before, and go on in a thread."""
         self._loop = asyncio.get_running_loop()
-        self._tell_standings(next(self._messages, {}), tell)
+        if self._tell_standings(next(self._messages, {}), tell):
+            raise CannotServe  # callers are better off with the other workers, until what is wrong is mended
         threading.Thread(target=self._listen, args=(tell,), name="supervisor", daemon=True).start()
 
     def refresh(self) -> None:
@@ -99,9 +106,15 @@ class SupervisorSource:
             self._tell_standings(message, tell)
         self._on_orphaned()
 
-    def _tell_standings(self, message: dict[str, dict[str, dict[str, object]]], tell: Tell) -> None:
-        for role, standing in message.get("standings", {}).items():
-            tell(Role(role), Standing.from_json(standing))
+    def _tell_standings(self, message: Message, tell: Tell) -> bool:
+        """Tell what stands in a message; whether the champion cannot serve here."""
+        is_lost = False
+        for name, standing in message.get("standings", {}).items():
+            role = Role(name)
+            if failure := tell(role, Standing.from_json(standing)):
+                self._channel.send({"failed": {role: failure}})
+                is_lost = is_lost or role is Role.CHAMPION
+        return is_lost
 
     def _send_samples(self) -> None:
         self._channel.send({"samples": take_samples(self._collectors)})
@@ -115,16 +128,17 @@ class SupervisorSource:
 def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) -> int:
     """Serve until told to end, or until the supervisor is gone; the exit status."""
     hide_scikit_learn()
+    listener = socket.socket(fileno=listener_descriptor)
+    listener.setblocking(False)  # as `app.server.listener.listen` says
     standard_output = LineSink(1, output_lock)
     configure_logging(standard_output)
     collectors = make_collectors()
     settings = Settings.from_environment(os.environ)
     channel = Channel(socket.socket(fileno=channel_descriptor))
     source = SupervisorSource(channel, collectors, on_orphaned=lambda: os.kill(os.getpid(), signal.SIGTERM))
-    app = create_app(settings, source, Metrics(collectors), standard_output, expose=source.expose)
-    return run(app, app.drain, socket.socket(fileno=listener_descriptor))
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    sys.exit(main(*map(int, sys.argv[1:])))
+    try:
+        app = create_app(settings, source, Metrics(collectors), standard_output, expose=source.expose)
+    except OSError as error:
+        log.critical("cannot start: %s", error)
+        return CANNOT_START
+    return run(app, app.drain, listener)

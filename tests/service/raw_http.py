@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.drain import Drain
 from app.endpoints.middleware import RequestMiddleware
@@ -39,6 +40,31 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.encode()})
 
 
+def working(way: Answering) -> ASGIApp:
+    """Answer like `echo`, to what the short way declines as work that lasts until it may end."""
+
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        first = await receive()
+
+        async def receive_again() -> Message:
+            nonlocal first
+            message, first = first, {}
+            return message or await receive()
+
+        if scope["path"] != way.path:
+            await echo(scope, receive_again, send)
+            return
+        while first["more_body"]:
+            more = await receive()
+            first = {**more, "body": first["body"] + more["body"]}
+        with way.overload.work():
+            while not way.may_end.is_set():
+                await asyncio.sleep(0.005)
+            await echo(scope, receive_again, send)
+
+    return work
+
+
 class Answering:
     """A short way that answers bodies of at least three bytes, in capitals, once it may; it notes what it was asked."""
 
@@ -48,8 +74,9 @@ class Answering:
     def __init__(self, metrics: Metrics, drain: Drain, limit: int = 100) -> None:
         self.overload = Overload(limit, self.path, metrics, drain)
         self.asked: list[bytes] = []
-        self.may_answer = threading.Event()
+        self.may_answer, self.may_end = threading.Event(), threading.Event()
         self.may_answer.set()
+        self.may_end.set()
 
     def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
         self.asked.append(body)
@@ -81,8 +108,8 @@ def run_echo(*, is_short: bool = True, limit: int = 100, drain: Drain | None = N
     collectors = CollectorRegistry()
     metrics = Metrics(collectors)
     app = FastAPI(openapi_url=None)
-    app.mount("/", RequestMiddleware(echo, metrics, drain) if is_short else echo)
     way = Answering(metrics, drain, limit)
+    app.mount("/", RequestMiddleware(working(way), metrics, drain) if is_short else echo)
     if is_short:
         app.short_way = way  # type: ignore[attr-defined]
     listener = listen("127.0.0.1", 0)

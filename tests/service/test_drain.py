@@ -74,15 +74,17 @@ def test_a_request_behind_the_last_answer_is_not_begun(running: Echo) -> None:
 def test_a_refusal_while_it_ends_is_the_last_answer_too() -> None:
     """So that the caller asks another process the next time."""
     with run_echo(drain=Drain(5, 10), limit=1) as running, running.connect() as slow, running.connect() as caller:
-        slow.sendall(LARGE_BODY)
+        running.way.may_end.clear()
+        slow.sendall(request(b"ab", path=b"/predict"))
         for _ in wait():
-            if running.server.server_state.tasks:
+            if running.way.overload.is_full:
                 break
         tell(running)
         caller.sendall(PREDICT)
         status, headers, _ = read_answer(caller)
         assert (status, headers["connection"]) == (503, "close")
         assert is_closed(caller)
+        running.way.may_end.set()
 
 
 def test_a_second_signal_ends_the_grace(running: Echo) -> None:

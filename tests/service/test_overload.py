@@ -15,6 +15,7 @@ from tests.services import wait
 
 LIMIT = 3
 PREDICT = request(b"abc", path=b"/predict")
+LASTING = request(b"ab", path=b"/predict")  # which the short way declines
 NOT_PLAIN = PREDICT.replace(b"Host: x\r\n", b"Host: x\r\nExpect: 100-continue\r\n")
 
 
@@ -27,14 +28,16 @@ def running() -> Iterator[Echo]:
 
 @pytest.fixture
 def full(running: Echo) -> Iterator[Echo]:
-    """The server with as many predictions begun as it takes on, whose bodies do not come to their ends."""
+    """The server with as many predictions begun as it takes on, which do not come to their ends."""
+    running.way.may_end.clear()
     with ExitStack() as callers:
         for _ in range(LIMIT):
-            callers.enter_context(running.connect()).sendall(PREDICT[:-1])
+            callers.enter_context(running.connect()).sendall(LASTING)
         for _ in wait():
-            if len(running.server.server_state.tasks) == LIMIT:
+            if running.way.overload.is_full:
                 break
         yield running
+    running.way.may_end.set()
 
 
 def ask(running: Echo, sent: bytes = PREDICT) -> int:
@@ -82,14 +85,36 @@ def test_a_caller_who_waits_for_answers_is_never_refused() -> None:
 
 
 def test_requests_that_last_count_until_they_are_answered(full: Echo) -> None:
-    """A batch in a thread, or a body that comes slowly; when one of them ends, another is taken on."""
+    """A batch in a thread, say; when one of them ends, another is taken on."""
+    asked = len(full.way.asked)
     assert ask(full) == 503
-    assert full.way.asked == []
+    assert len(full.way.asked) == asked
     next(iter(full.server.server_state.tasks)).cancel()
     for _ in wait():
-        if len(full.server.server_state.tasks) < LIMIT:
+        if not full.way.overload.is_full:
             break
     assert ask(full) == 200
+
+
+def test_a_body_that_comes_slowly_takes_nobodys_place(running: Echo) -> None:
+    """However many there are; once it is whole it counts, and is refused if there is no place left."""
+    with ExitStack() as callers:
+        slow = [callers.enter_context(running.connect()) for _ in range(10 * LIMIT)]
+        for caller in slow:
+            caller.sendall(LASTING[:-1])
+        for _ in wait():
+            if len(running.server.server_state.tasks) == len(slow):
+                break
+        assert ask(running) == 200
+        running.way.may_end.clear()
+        for caller in slow:
+            caller.sendall(LASTING[-1:])
+        for _ in wait():
+            if running.way.overload.is_full and len(running.server.server_state.tasks) == LIMIT:
+                break
+        running.way.may_end.set()
+        statuses = [read_answer(caller)[0] for caller in slow]
+        assert (statuses.count(200), statuses.count(503)) == (LIMIT, len(slow) - LIMIT)
 
 
 def test_other_paths_are_never_refused(full: Echo) -> None:
@@ -130,14 +155,18 @@ def test_a_request_that_waits_behind_another_is_refused_when_its_turn_comes(runn
         for _ in wait():
             if running.server.server_state.tasks:
                 break
-        ahead.sendall(b"a" + PREDICT)
+        running.way.may_end.clear()
         for caller in others:
-            caller.sendall(PREDICT[:-1])
-        assert b"200 OK" in ahead.recv(65_536)
-        # Whichever of them was first: the limit holds.
+            caller.sendall(LASTING)
         for _ in wait():
-            if len(running.server.server_state.tasks) <= LIMIT and n_refused(running):
+            if running.way.overload.is_full:
                 break
+        ahead.sendall(b"a" + PREDICT)
+        assert b"200 OK" in ahead.recv(65_536)
+        for _ in wait():
+            if n_refused(running):
+                break
+        running.way.may_end.set()
 
 
 def test_the_body_of_a_refused_request_is_taken_in_if_it_is_small(full: Echo) -> None:
@@ -171,12 +200,14 @@ def test_the_body_of_a_refused_request_that_does_not_come_is_given_up(
     """A refusal holds no connection."""
     monkeypatch.setattr(limits, "HEAD_PATIENCE_S", 0.2)
     with run_echo(limit=LIMIT) as running, ExitStack() as callers:
+        running.way.may_end.clear()
         for _ in range(LIMIT):
-            callers.enter_context(running.connect()).sendall(PREDICT[:-1])
+            callers.enter_context(running.connect()).sendall(LASTING)
         caller: socket.socket = callers.enter_context(running.connect())
         for _ in wait():
-            if len(running.server.server_state.tasks) == LIMIT:
+            if running.way.overload.is_full:
                 break
         caller.sendall(PREDICT[:-1])
         assert read_answer(caller)[0] == 503
         assert caller.recv(1) == b""
+        running.way.may_end.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -184,7 +185,8 @@ def test_a_registry_that_does_not_say_changes_nothing(
     assert setting.rollout.current.version.version == "7"
     assert standing.trouble is not None
     assert not standing.is_confirmed
-    assert setting.sample("treeserve_registry_checks_total", outcome="failed") == 3
+    outcome = "answered" if kind is ModelNotFound else "failed"
+    assert setting.sample("treeserve_registry_checks_total", outcome=outcome) == 3 + (outcome == "answered")
     assert len([record for record in caplog.records if "version 7 serves: " in record.getMessage()]) == 1
     setting.registry.error = None
     assert setting.look().is_confirmed
@@ -390,9 +392,9 @@ def test_a_challenger_comes_and_goes_with_its_alias(version: ModelVersion, tmp_p
 
 
 def test_what_cannot_be_read_here_leaves_what_serves_and_is_prepared_again(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    setting: Setting, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The file was damaged between, or another processor answers otherwise."""
+    """The file was damaged between, say: at once the first time, and then later and later; told as a rejection."""
     setting.look()
     setting.name("8")
 
@@ -401,12 +403,53 @@ def test_what_cannot_be_read_here_leaves_what_serves_and_is_prepared_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "read_prepared", fail)
-        setting.look()
-        setting.look()
+        for n_times in (1, 2):
+            failure = setting.rollout.follow(setting.role, setting.watch.check())
+            assert failure == "is not whole"
+            setting.watch.distrust(failure)
+            trouble = setting.watch.standing.trouble
+            assert trouble is not None
+            assert (trouble.version, trouble.reason, trouble.n_times) == ("8", "is not whole", n_times)
     assert setting.rollout.current.version.version == "7"
+    assert setting.prepared == ["7", "8", "8"]
+    assert setting.sample("treeserve_rejections_total", role="champion", reason="ModelUnfit") == 2
     assert len([message for message in caplog.messages if "cannot serve in this process: is not whole" in message]) == 1
-    setting.look()
+    setting.watch.check()
+    assert setting.prepared == ["7", "8", "8"]  # it is too early
+    clock(60)
+    assert setting.look().is_confirmed
     assert setting.rollout.current.version.version == "8"
+
+
+def test_a_pinned_version_that_cannot_be_read_is_prepared_again_too(version: ModelVersion, tmp_path: Path) -> None:
+    """Though nobody would ask the registry for it any more."""
+    setting = Setting(tmp_path, Registry(version), PINNED)
+    prepared = setting.look().prepared
+    assert prepared is not None
+    setting.watch.distrust("another process could not read it")
+    assert not setting.watch.standing.is_confirmed
+    assert not prepared.file.exists()
+    assert setting.look().is_confirmed
+    assert setting.prepared == ["7", "7"]
+
+
+def test_what_has_served_may_come_back_whatever_came_after_it(
+    setting: Setting, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version with more categories is no contradiction; to roll it back must not be one, after a restart either."""
+    setting.look()
+    setting.name("8")
+    setting.look()
+    monkeypatch.setattr(module, "find_contradictions", lambda *_: ["'carrier' has no category 'UA' any more"])
+    setting.watch = setting.make_watch()
+    assert setting.look().is_confirmed
+    setting.keeps = setting.watch.signature
+    setting.name("7")
+    assert setting.look().is_confirmed
+    setting.name("9")
+    trouble = setting.look().trouble
+    assert trouble is not None
+    assert trouble.kind == "SignatureChanged"
 
 
 def test_an_emptied_cache_folder_is_filled_again(setting: Setting) -> None:
@@ -417,6 +460,9 @@ def test_an_emptied_cache_folder_is_filled_again(setting: Setting) -> None:
     setting.look()
     assert prepared.file.is_file()
     assert setting.prepared == ["7", "7"]
+    shutil.rmtree(setting.folder / "last")
+    setting.look()
+    assert setting.last_verified.recall(URI) is not None
 
 
 def test_a_standing_can_be_told_to_another_process(setting: Setting) -> None:

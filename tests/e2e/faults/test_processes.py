@@ -35,7 +35,7 @@ def workers_of(server: Server) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == server.process.pid and b"app.workers.worker" in (process / "cmdline").read_bytes():
+            if parent == server.process.pid and b"app.workers" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
     return sorted(found)
 

@@ -30,9 +30,9 @@ def chosen(predictor: Predictor) -> Predictor:
 
 
 @pytest.fixture
-def prepared(chosen: Predictor, version: ModelVersion, tmp_path: Path) -> Prepared:
+def prepared(chosen: Predictor, version: ModelVersion, model_folder: Path, tmp_path: Path) -> Prepared:
     """The same, kept."""
-    write_prepared(chosen, tmp_path / "p")
+    write_prepared(chosen, model_folder, tmp_path / "p")
     return Prepared(version, tmp_path / "gone", tmp_path / "p")
 
 
@@ -68,12 +68,24 @@ def test_a_model_that_xgboost_answers_for_is_opened_again(tmp_path: Path, versio
     linear = xgboost.train(parameters, xgboost.DMatrix(table, make_target(make_table())), 5)
     folder = ModelFolderBuilder(linear, None, table, with_golden=False, card=None).write(tmp_path / "linear")
     chosen = choose_evaluator(Predictor.load(folder, version))
-    write_prepared(chosen, tmp_path / "p")
-    read = read_prepared(Prepared(version, folder, tmp_path / "p"))
+    write_prepared(chosen, folder, tmp_path / "p")
+    prepared = Prepared(version, folder, tmp_path / "p")
+    read = read_prepared(prepared)
     assert isinstance(read.forest, XGBoostForest)
     assert read.evaluator == chosen.evaluator
     rows = table.to_numpy("float32")
     np.testing.assert_array_equal(read.forest.predictions(rows), chosen.forest.predictions(rows))
+
+    # A bit of a weight is another model, or one that XGBoost crashes on; it is not opened.
+    damaged = bytearray((folder / "model.ubj").read_bytes())
+    damaged[-100] ^= 1
+    (folder / "model.ubj").write_bytes(damaged)
+    with pytest.raises(ModelUnfit, match="is not the file that was verified"):
+        read_prepared(prepared)
+    assert not prepared.file.exists()  # so that it is prepared anew, from files that are looked at
+    (folder / "model.ubj").unlink()
+    with pytest.raises(ModelUnfit, match="the booster cannot be read"):
+        write_prepared(chosen, folder, tmp_path / "p")
 
 
 @pytest.mark.usefixtures("chosen")
@@ -84,8 +96,9 @@ def test_a_model_that_xgboost_answers_for_is_opened_again(tmp_path: Path, versio
 )
 def test_models_of_every_kind_come_back(tmp_path: Path, version: ModelVersion, options: dict[str, Any]) -> None:
     """Whoever logged them."""
-    chosen = choose_evaluator(Predictor.load(make_model(**options).write(tmp_path / "m"), version))
-    write_prepared(chosen, tmp_path / "p")
+    folder = make_model(**options).write(tmp_path / "m")
+    chosen = choose_evaluator(Predictor.load(folder, version))
+    write_prepared(chosen, folder, tmp_path / "p")
     read = read_prepared(Prepared(version, tmp_path, tmp_path / "p"))
     assert (read.card, read.profile, read.example, read.objective) == (
         chosen.card,
@@ -102,7 +115,7 @@ def test_a_wrapper_stops_at_its_best_round(tmp_path: Path, version: ModelVersion
     booster.set_attr(best_iteration="4")
     wrapper = ModelFolderBuilder(booster, None, table, model_class="xgboost.sklearn.XGBClassifier", with_golden=False)
     chosen = choose_evaluator(Predictor.load(wrapper.write(tmp_path / "m"), version))
-    write_prepared(chosen, tmp_path / "p")
+    write_prepared(chosen, tmp_path / "m", tmp_path / "p")
     read = read_prepared(Prepared(version, tmp_path, tmp_path / "p"))
     rows = table.assign(carrier=table["carrier"].cat.codes).to_numpy("float32")
     expected = booster.predict(xgboost.DMatrix(table, enable_categorical=True), iteration_range=(0, 5))
@@ -154,11 +167,11 @@ def test_a_predictor_that_answers_otherwise_here_never_serves(
         read_prepared(prepared)
 
 
-def test_nothing_is_left_where_there_is_no_room(chosen: Predictor, tmp_path: Path) -> None:
+def test_nothing_is_left_where_there_is_no_room(chosen: Predictor, model_folder: Path, tmp_path: Path) -> None:
     """The folder is a file, say."""
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"exists|directory"):
-        write_prepared(chosen, tmp_path / "file" / "p")
+        write_prepared(chosen, model_folder, tmp_path / "file" / "p")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
