@@ -87,6 +87,8 @@ def _serve(_: argparse.Namespace) -> int:
         return 2
     for name, meant in find_unknown_variables(os.environ).items():
         log.warning("%s is no setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
+    if settings.challenger_share and not settings.challenger_uri:
+        log.warning("TREESERVE_CHALLENGER_SHARE sends nobody anywhere without TREESERVE_CHALLENGER_URI")
     hide_scikit_learn()
     # Only now: a setting that cannot be used is told before anything slow is imported.
     from app.serve import serve

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 
 from app.signature import Feature, FeatureType, Signature
+
+# Of XGBoost's objectives; what all others predict is on a scale of its own.
+_PROBABILITIES = {"binary:logistic", "reg:logistic", "multi:softprob"}
+_CLASSES = {"binary:hinge", "multi:softmax"}
 
 # What a feature's values may be read as from now on, so that all that were valid still are, and mean the same.
 _WIDER = {
@@ -13,22 +19,63 @@ _WIDER = {
 }
 
 
-def find_contradictions(old: Signature, new: Signature) -> list[str]:
+class Scale(Enum):
+    """What predictions are numbers of."""
+
+    PROBABILITY = "probability"
+    CLASS = "class"
+    VALUE = "value"
+
+    @classmethod
+    def of(cls, objective: str) -> Scale:
+        """That of an objective, by XGBoost's name for it."""
+        if objective in _PROBABILITIES:
+            return cls.PROBABILITY
+        return cls.CLASS if objective in _CLASSES else cls.VALUE
+
+
+@dataclass(frozen=True)
+class Interface:
     """
-    Why instances that fit one signature would be refused by another, or mean something else.
+    What callers know of a model version.
+
+    Attributes
+    ----------
+    signature : Signature
+        What it wants of them.
+    scale : Scale
+        What it answers.
+    n_outputs : int
+        How many numbers it answers to an instance.
+    """
+
+    signature: Signature
+    scale: Scale
+    n_outputs: int
+
+
+def find_contradictions(old: Interface, new: Interface) -> list[str]:
+    """
+    Why instances that one version accepts would be refused by another, or what is answered would mean something else.
 
     Further categories, further optional features and wider numbers are no contradiction, nor is another order.
 
     Returns
     -------
     list of str
-        A reason for each feature that contradicts; empty if `new` may stand in for `old`.
+        A reason for each feature, and for each property of the answers, that contradicts; empty if `new` may stand in
+        for `old`.
     """
-    features = {feature.name: feature for feature in new.features}
-    known = {feature.name for feature in old.features}
-    reasons = [reason for feature in old.features for reason in _compare(feature, features.get(feature.name))]
-    strangers = (feature.name for feature in new.features if feature.required and feature.name not in known)
-    return reasons + [f"{name!r} is new and required" for name in strangers]
+    features = {feature.name: feature for feature in new.signature.features}
+    known = {feature.name for feature in old.signature.features}
+    reasons = [reason for feature in old.signature.features for reason in _compare(feature, features.get(feature.name))]
+    strangers = (f.name for f in new.signature.features if f.required and f.name not in known)
+    reasons += [f"{name!r} is new and required" for name in strangers]
+    if old.scale is not new.scale:
+        reasons.append(f"a prediction changes from a {old.scale.value} to a {new.scale.value}")
+    if old.n_outputs != new.n_outputs:
+        reasons.append(f"an instance has {new.n_outputs} predictions instead of {old.n_outputs}")
+    return reasons
 
 
 def _compare(old: Feature, new: Feature | None) -> Iterator[str]:

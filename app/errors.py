@@ -19,7 +19,7 @@ ModelError                       a model version that cannot be served; never re
 ├── RegistryUnreachable          nobody answered
 ├── CacheUnwritable              its files could not be kept on this machine
 ├── ModelUnfit                   found, but it must not serve
-└── SignatureChanged             fit, but it would refuse what is asked of the one that serves
+└── SignatureChanged             fit, but callers of the one that serves would have to change
 BodiesUnavailable                no bodies can be made up for a running service; `treeserve bodies` says why
 """
 
@@ -206,7 +206,7 @@ class ModelUnfit(ModelError):
 
 
 class SignatureChanged(ModelError):
-    """The model version would refuse instances that the one it shall replace accepts."""
+    """Callers of the model version that it shall replace would have to change."""
 
 
 class BodiesUnavailable(Exception):

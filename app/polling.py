@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from app.compatibility import Interface
 from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import Role
 from app.registry.registry import Registry
 from app.rollout import Prepare, Watch
 from app.settings import Settings
-from app.signature import Signature
 from app.standing import Standing
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class RegistryWatch:
         self._settings = settings
         uris = {Role.CHAMPION: settings.model_uri, Role.CHALLENGER: settings.challenger_uri}
         self._watches = {
-            role: Watch(role, uri, registry, prepare, last_verified, metrics, self._signature_to_keep)
+            role: Watch(role, uri, registry, prepare, last_verified, metrics, self._interface_to_keep)
             for role, uri in uris.items()
             if uri
         }
@@ -104,6 +104,6 @@ class RegistryWatch:
             pause_s = min(pause_s, _FIRST_PAUSE_S * 2.0 ** min(n_vain - 1, 10))
         return pause_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  nothing secret
 
-    def _signature_to_keep(self) -> Signature | None:
+    def _interface_to_keep(self) -> Interface | None:
         """What callers go by, challenger or not, unless they are said to be ready for anything."""
-        return self._watches[Role.CHAMPION].signature if self._settings.signature_policy == "same" else None
+        return self._watches[Role.CHAMPION].interface if self._settings.signature_policy == "same" else None

@@ -17,16 +17,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from app.compatibility import find_contradictions
+from app.compatibility import Interface, find_contradictions
 from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, SignatureChanged
 from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.predictor import Predictor
-from app.preparation.file import read_prepared, read_signature
+from app.preparation.file import read_interface, read_prepared
 from app.preparation.prepared import Prepared
 from app.registry.registry import Registry
-from app.signature import Signature
 from app.standing import Standing, Trouble
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class Watch:
     ----------
     standing : Standing
         As of the last check.
-    signature : Signature or None
+    interface : Interface or None
         Of what shall serve.
     """
 
@@ -55,7 +54,7 @@ class Watch:
         prepare: Prepare,
         last_verified: LastVerified,
         metrics: Metrics,
-        replaces: Callable[[], Signature | None],
+        replaces: Callable[[], Interface | None],
     ) -> None:
         """
         Watch a URI.
@@ -72,7 +71,7 @@ class Watch:
         self._metrics = metrics
         self._replaces = replaces
         self.standing = Standing(uri)
-        self.signature: Signature | None = None
+        self.interface: Interface | None = None
         self._distrusted: Trouble | None = None
 
     def check(self, *, at_once: bool = False) -> Standing:
@@ -124,16 +123,16 @@ class Watch:
             return known
         log.info("%s is %s, which is made ready", self.standing.uri, version)
         prepared = _call(self._prepare, version)
-        signature, replaced = _call(read_signature, prepared), self._replaces()
+        interface, replaced = _call(read_interface, prepared), self._replaces()
         # What has served under this URI may always come back: a rollback must not depend on what came after it.
         is_known = self._last_verified.has_served(self.standing.uri, version)
-        if replaced and not is_known and (reasons := find_contradictions(replaced, signature)):
+        if replaced and not is_known and (reasons := find_contradictions(replaced, interface)):
             shown = "; ".join(reasons[:5]) + ("; …" if reasons[5:] else "")
             raise SignatureChanged(
-                f"it would refuse instances that are accepted now: {shown}. If callers are ready for it, set "
+                f"callers of what serves would have to change: {shown}. If they are ready for it, set "
                 "TREESERVE_SIGNATURE_POLICY=any"
             )
-        self.signature = signature
+        self.interface = interface
         self._last_verified.remember(self.standing.uri, prepared)
         return prepared
 
@@ -163,7 +162,7 @@ class Watch:
             return None
         try:
             prepared = _call(self._prepare, version)
-            self.signature = _call(read_signature, prepared)
+            self.interface = _call(read_interface, prepared)
         except ModelError as error:
             log.warning("%s was verified last, and cannot serve either: %s", version, error)
             return None

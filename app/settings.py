@@ -49,8 +49,9 @@ class Settings(BaseModel):
     )
     signature_policy: Literal["same", "any"] = Field(
         "same",
-        description="What a new model version may ask of callers: nothing that the one it replaces does not ask "
-        "(`same`), or whatever it likes (`any`). Further categories and optional features are the same.",
+        description="What a new model version, or a challenger, may ask of callers and answer them: nothing that the "
+        "one which serves does not (`same`), or whatever it likes (`any`). Further categories and optional features "
+        "are the same.",
     )
     poll_interval_s: float = Field(
         15.0,
@@ -137,13 +138,6 @@ class Settings(BaseModel):
     def _fits_into_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
             raise ValueError("must be printable ASCII without spaces, to go into a header")
-        return value
-
-    @field_validator("challenger_share")
-    @classmethod
-    def _has_a_challenger(cls, value: float, info: ValidationInfo) -> float:
-        if value and info.data.get("challenger_uri") is None:
-            raise ValueError(f"there is no challenger to answer anybody; set {PREFIX}CHALLENGER_URI")
         return value
 
     @field_validator("shutdown_deadline_s")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.artifacts import Card
+from app.compatibility import Interface, Scale
 from app.errors import ModelUnfit
 from app.forest.kernel_forest import KernelForest
 from app.mlmodel import read_model_folder
@@ -26,6 +27,7 @@ from app.signature import Feature, FeatureType, Signature
 from app.whole_file import write_whole
 
 _N_TRIAL_INSTANCES = 16
+_FLOAT_BYTES = 4
 
 
 def write_prepared(predictor: Predictor, folder: Path, file: Path) -> None:
@@ -112,9 +114,12 @@ def is_whole(file: Path) -> bool:
     return True
 
 
-def read_signature(prepared: Prepared) -> Signature:
-    """The signature of a prepared model version; raises `ModelUnfit` as `read_prepared` does."""
-    return _read_signature(_read(prepared.file)[0])
+def read_interface(prepared: Prepared) -> Interface:
+    """What callers know of a prepared model version; raises `ModelUnfit` as `read_prepared` does."""
+    document, _ = _read(prepared.file)
+    trial = document["trial"]
+    n_bytes = len(bytes.fromhex(trial["answers"][0])) // len(trial["instances"])
+    return Interface(_read_signature(document), Scale.of(document["objective"]), n_bytes // _FLOAT_BYTES)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
+from app.compatibility import Scale
 from app.forest.kernel_forest import FloatMatrix
 from app.predictor import Predictor
-
-# Of XGBoost's objectives; what all others predict is on a scale of its own.
-_PROBABILITIES = {"binary:logistic", "reg:logistic", "multi:softprob"}
-_CLASSES = {"binary:hinge", "multi:softmax"}
-
-
-class Scale(Enum):
-    """What predictions are numbers of."""
-
-    PROBABILITY = "probability"
-    CLASS = "class"
-    VALUE = "value"
-
-    @classmethod
-    def of(cls, objective: str) -> Scale:
-        """That of an objective, by XGBoost's name for it."""
-        if objective in _PROBABILITIES:
-            return cls.PROBABILITY
-        return cls.CLASS if objective in _CLASSES else cls.VALUE
 
 
 @dataclass(frozen=True)

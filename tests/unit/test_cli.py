@@ -119,6 +119,17 @@ def test_a_variable_that_is_no_setting_is_told(
     assert line["log.level"] == "warning"
 
 
+def test_a_share_without_a_challenger_is_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody expects a canary, and there is none."""
+    monkeypatch.setenv("TREESERVE_CHALLENGER_SHARE", "0.5")
+    monkeypatch.setattr("app.serve.serve", lambda *_: 0)
+    assert cli.main(["serve"]) == 0
+    [line] = written(capfd)
+    assert "without TREESERVE_CHALLENGER_URI" in line["message"]
+
+
 def test_a_payload_log_that_cannot_be_opened_ends_with_status_1(tmp_path: Path) -> None:
     """Before it listens, and without a stack trace."""
     ended = run("serve", TREESERVE_PAYLOAD_LOG=str(tmp_path / "no" / "log"), TREESERVE_PORT="0")

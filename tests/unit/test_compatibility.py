@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.compatibility import find_contradictions
+from app.compatibility import Interface, Scale, find_contradictions
 from app.signature import Feature, FeatureType, Signature
 
 CATEGORY, INTEGER, LONG, NUMBER, BOOLEAN = (
@@ -16,6 +16,11 @@ CATEGORY, INTEGER, LONG, NUMBER, BOOLEAN = (
 )
 OLD = Signature((Feature("a", INTEGER, required=True), Feature("c", CATEGORY, categories=("x", "y"))))
 A, C = OLD.features
+
+
+def of(features: tuple[Feature, ...], scale: Scale = Scale.PROBABILITY, n_outputs: int = 1) -> Interface:
+    """What callers know of a model with these features."""
+    return Interface(Signature(features), scale, n_outputs)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,7 @@ A, C = OLD.features
 )
 def test_what_accepts_all_may_stand_in(features: tuple[Feature, ...]) -> None:
     """Order, codes and width are the model's own affair."""
-    assert find_contradictions(OLD, Signature(features)) == []
+    assert find_contradictions(of(OLD.features), of(features)) == []
 
 
 @pytest.mark.parametrize(
@@ -49,4 +54,12 @@ def test_what_accepts_all_may_stand_in(features: tuple[Feature, ...]) -> None:
 )
 def test_what_would_refuse_something_is_named(features: tuple[Feature, ...], reason: str) -> None:
     """A narrower type, a lost name, a new duty."""
-    assert find_contradictions(OLD, Signature(features)) == [reason]
+    assert find_contradictions(of(OLD.features), of(features)) == [reason]
+
+
+def test_what_is_answered_must_mean_the_same() -> None:
+    """A probability is no number of minutes, and one number is not three."""
+    assert find_contradictions(of(OLD.features), of(OLD.features, Scale.VALUE, 3)) == [
+        "a prediction changes from a probability to a value",
+        "an instance has 3 predictions instead of 1",
+    ]

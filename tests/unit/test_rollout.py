@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from app import evaluation
 from app import rollout as module
+from app.compatibility import Interface
 from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, ModelUriInvalid, RegistryUnreachable
 from app.last_verified import LastVerified
 from app.metrics import Metrics
@@ -21,7 +22,6 @@ from app.model_version import ModelVersion, Role
 from app.preparation.prepare import prepare
 from app.preparation.prepared import Prepared
 from app.rollout import Rollout, Watch
-from app.signature import Signature
 from app.standing import Standing
 from tests.boosters import make_model, make_table, make_target, train_booster
 
@@ -56,7 +56,7 @@ class Setting:
     uri: str = URI
     role: Role = Role.CHAMPION
     failing: dict[str, Exception] = field(default_factory=dict)
-    keeps: Signature | None = None
+    keeps: Interface | None = None
     prepared: list[str] = field(default_factory=list)
     collectors: CollectorRegistry = field(default_factory=CollectorRegistry)
 
@@ -283,7 +283,7 @@ def test_a_changed_signature_is_rejected_unless_callers_are_ready(
 ) -> None:
     """They send what the old one wants; the text says what it would refuse and what to set."""
     setting.look()
-    setting.keeps = setting.watch.signature
+    setting.keeps = setting.watch.interface
     setting.registry.version = replace(version, version="8", source=str(other_model(tmp_path / "m")))
     trouble = setting.look().trouble
     assert trouble is not None
@@ -443,7 +443,7 @@ def test_what_has_served_may_come_back_whatever_came_after_it(
     monkeypatch.setattr(module, "find_contradictions", lambda *_: ["'carrier' has no category 'UA' any more"])
     setting.watch = setting.make_watch()
     assert setting.look().is_confirmed
-    setting.keeps = setting.watch.signature
+    setting.keeps = setting.watch.interface
     setting.name("7")
     assert setting.look().is_confirmed
     setting.name("9")

@@ -11,7 +11,8 @@ import pytest
 from benchmarks.load import LoadFailed
 from benchmarks.open_loop import _is_whole, offer
 from tests.processes import free_port
-from tests.service.raw_http import Echo, run_echo
+from tests.service.raw_http import Echo, request, run_echo
+from tests.services import wait
 
 
 @pytest.fixture
@@ -41,10 +42,15 @@ def test_a_load_comes_at_its_rate_and_is_counted(running: Echo, bodies: Path) ->
 
 def test_refusals_are_no_answers(running: Echo, bodies: Path) -> None:
     """They are counted apart, and no latency is theirs."""
+    running.way.may_end.clear()
     with running.connect() as one, running.connect() as another:
         for caller in (one, another):
-            caller.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            caller.sendall(request(b"ab", path=b"/predict"))  # which lasts
+        for _ in wait():
+            if running.way.overload.is_full:
+                break
         found = offer(running.address[1], bodies, rate=math.inf, seconds=0.3, connections=2, core=None)
+        running.way.may_end.set()
     assert found.answered_per_s < found.refused_per_s
     assert found.n_lost == 0
 

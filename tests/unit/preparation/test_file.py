@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import xgboost
 
+from app.compatibility import Interface, Scale
 from app.errors import ModelUnfit
 from app.evaluation import choose_evaluator
 from app.forest.kernel_forest import KernelForest
 from app.forest.xgboost_forest import XGBoostForest
 from app.model_version import ModelVersion
 from app.predictor import Predictor
-from app.preparation.file import is_whole, read_prepared, read_signature, write_prepared
+from app.preparation.file import is_whole, read_interface, read_prepared, write_prepared
 from app.preparation.prepared import Prepared
 from tests.boosters import ModelFolderBuilder, make_model, make_table, make_target, train_booster
 
@@ -51,7 +52,8 @@ def test_it_comes_back_without_xgboost_and_without_the_models_files(prepared: Pr
     """Signature, categories, policies and bits."""
     read = read_prepared(prepared)
     assert isinstance(read.forest, KernelForest)
-    assert read.signature == chosen.signature == read_signature(prepared)
+    assert read.signature == chosen.signature
+    assert read_interface(prepared) == Interface(chosen.signature, Scale.PROBABILITY, 1)
     made_anew: dict[str, Any] = {name: getattr(chosen, name) for name in ("forest", "decoder", "answers", "golden")}
     assert replace(read, **made_anew) == chosen
     table = make_table(n_rows=200, seed=3)
