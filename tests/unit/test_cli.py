@@ -119,6 +119,7 @@ def test_a_variable_that_is_no_setting_is_told(
     assert line["log.level"] == "warning"
 
 
+@pytest.mark.usefixtures("own_logging", "no_settings")
 def test_a_share_without_a_challenger_is_told(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

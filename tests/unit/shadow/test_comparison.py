@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.compatibility import Scale
 from app.predictor import Predictor
-from app.shadow.comparison import Comparison, Scale
+from app.shadow.comparison import Comparison
 
 
 def numbers(*values: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.metrics import Metrics
+from app.model_version import Role
 from app.server.listener import listen
 from app.settings import Settings
 from app.standing import Standing
@@ -44,7 +46,8 @@ class Supervised:
     """A supervisor whose workers are a script each, one after the other; the last one again and again."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *scripts: str | OSError) -> None:
-        self.source, self.collectors = Silent(), CollectorRegistry()
+        self.source: Any = Silent()
+        self.collectors = CollectorRegistry()
         self.n_started = 0
         spawn = asyncio.create_subprocess_exec
 
@@ -71,13 +74,13 @@ class Supervised:
                     metrics,
                     self.collectors,
                     listener,
-                    lock.fileno(),  # type: ignore[arg-type]
+                    lock.fileno(),
                 )
                 running = asyncio.ensure_future(supervised.run())
                 while not running.done() and not until(self):
                     await asyncio.sleep(0.01)
                 if not running.done():
-                    os.kill(os.getpid(), module.signal.SIGTERM)
+                    os.kill(os.getpid(), signal.SIGTERM)
                 return await running
 
         return asyncio.run(asyncio.wait_for(supervise(), 30))
@@ -135,7 +138,7 @@ def test_a_hopeless_standing_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
             told.append(True)
             hopeless = Standing("models:/x/7")
             monkeypatch.setattr(Standing, "is_hopeless", True)
-            one.source.tell(module.Role.CHAMPION, hopeless)
+            one.source.tell(Role.CHAMPION, hopeless)
         return False
 
     assert supervised.run(until=tell) == 1
