@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-# What takes a second takes three so. Beside a service at the limit of its only core, p99 was 1.2 times as long as
-# alone; with a lower priority 3.5 times, with the idle policy 2.4, and with breaks as long as the stretches 1.5.
-_STRETCH_S, _BREAK_S = 0.0002, 0.0008
+# What takes a second takes two so. Beside a service at the limit of its only core, p99 was 1.1 to 1.4 times as
+# long as alone; with a lower priority 3.5 times, with the idle policy alone 2.4.
+_STRETCH_S, _BREAK_S = 0.0002, 0.0004
 _LOW = 10
 
 

@@ -27,6 +27,7 @@ from app.preparation.file import read_interface, read_prepared
 from app.preparation.prepared import Prepared
 from app.registry.registry import Registry
 from app.standing import Standing, Trouble
+from app.swaps import record_swap
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Watch:
         version: ModelVersion | None = None
         try:
             version = _call(self._registry.resolve, before.uri)
-            if at_once or not _is_rejected(version, before.trouble):
+            if at_once or not (before.trouble and before.trouble.holds_back(version)):
                 prepared = self._bring(version)
                 now_s = time.monotonic()
                 took_s = before.prepared_in_s if prepared == before.prepared else now_s - began_s
@@ -233,7 +234,7 @@ class Rollout:
         self._failures.pop(role, None)
         before = self._assign(role, predictor)
         self._serving[role] = prepared
-        _record_swap(self._metrics, role, before, predictor, standing.prepared_in_s + time.monotonic() - began_s)
+        record_swap(self._metrics, role, before, predictor, standing.prepared_in_s + time.monotonic() - began_s)
         return None
 
     def _staleness_s(self) -> float:
@@ -252,11 +253,6 @@ class Rollout:
         return before
 
 
-def _is_rejected(version: ModelVersion, trouble: Trouble | None) -> bool:
-    """Whether it is known that the version cannot serve, and too early to try again."""
-    return trouble is not None and trouble.version == version.version and time.monotonic() < trouble.retry_at_s
-
-
 def _call(do: Callable[..., T], *arguments: object) -> T:
     """Do what may fail in any way; of what nobody expected, the log has the reason."""
     try:
@@ -266,37 +262,3 @@ def _call(do: Callable[..., T], *arguments: object) -> T:
     except Exception as error:
         log.exception("a model version could not be brought into service")
         raise ModelError(f"it failed unexpectedly ({type(error).__name__}); the log says why") from error
-
-
-def _record_swap(
-    metrics: Metrics, role: Role, before: Predictor | None, now: Predictor | None, duration_s: float
-) -> None:
-    if before:
-        metrics.model_info.remove(*_labels(role, before))
-    if now is None:
-        log.info("there is no %s any more", role)
-        return
-    if before:
-        metrics.swaps.labels(role).inc()
-    metrics.model_info.labels(*_labels(role, now)).set(1)
-    if role is Role.CHAMPION:
-        metrics.kernel_disagrees.set(now.evaluator.has_disagreed)
-        metrics.model_load_duration.set(duration_s)
-    log.info(
-        "%s serves as %s%s, %d features, evaluated by %s%s, ready in %.2f s",
-        now.version,
-        role,
-        f" in place of version {before.version.version}" if before else "",
-        now.signature.n_features,
-        now.evaluator.name,
-        f" ({now.evaluator.reason})" if now.evaluator.reason else "",
-        duration_s,
-        extra={"ecs": {"treeserve.model.name": now.version.name, "treeserve.model.version": now.version.version}},
-    )
-    if now.evaluator.has_disagreed:
-        log.warning("the kernel differs from XGBoost on %s; please report it with the model", now.version)
-
-
-def _labels(role: Role, predictor: Predictor) -> tuple[str, ...]:
-    version = predictor.version
-    return role, version.name, version.version, version.alias or "", version.run_id or ""

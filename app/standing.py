@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.errors import ModelError, ModelNotFound, ModelUnfit, ModelUriInvalid
+from app.model_version import ModelVersion
 from app.preparation.prepared import Prepared
 from app.registry.resolve import names_alias
 
@@ -49,6 +50,10 @@ class Trouble:
         n_times = before.n_times + 1 if before and before.version == version else 1
         pause_s = min(_FIRST_RETRY_S * 2.0 ** (n_times - 1), _LAST_RETRY_S)
         return cls(type(error).__name__, str(error), version, time.time(), n_times, time.monotonic() + pause_s)
+
+    def holds_back(self, version: ModelVersion) -> bool:
+        """Whether it is known that the version cannot serve, and too early to try again."""
+        return self.version == version.version and time.monotonic() < self.retry_at_s
 
 
 @dataclass(frozen=True)
