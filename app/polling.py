@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from app.backoff import pause_before
 from app.compatibility import Interface
 from app.last_verified import LastVerified
 from app.metrics import Metrics
@@ -101,7 +102,7 @@ class RegistryWatch:
             return None
         pause_s = self._settings.poll_interval_s
         if n_vain:
-            pause_s = min(pause_s, _FIRST_PAUSE_S * 2.0 ** min(n_vain - 1, 10))
+            pause_s = pause_before(n_vain, _FIRST_PAUSE_S, pause_s)
         return pause_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  nothing secret
 
     def _interface_to_keep(self) -> Interface | None:

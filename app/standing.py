@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.backoff import pause_before
 from app.errors import ModelError, ModelNotFound, ModelUnfit, ModelUriInvalid
 from app.model_version import ModelVersion
 from app.preparation.prepared import Prepared
@@ -48,7 +49,7 @@ class Trouble:
     def of(cls, error: ModelError, version: str | None, before: Trouble | None) -> Trouble:
         """An error, met once more if the trouble before is the same version's."""
         n_times = before.n_times + 1 if before and before.version == version else 1
-        pause_s = min(_FIRST_RETRY_S * 2.0 ** (n_times - 1), _LAST_RETRY_S)
+        pause_s = pause_before(n_times, _FIRST_RETRY_S, _LAST_RETRY_S)
         return cls(type(error).__name__, str(error), version, time.time(), n_times, time.monotonic() + pause_s)
 
     def holds_back(self, version: ModelVersion) -> bool:

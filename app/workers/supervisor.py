@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from app.backoff import pause_before
 from app.metrics import Metrics
 from app.model_version import Role
 from app.polling import RegistryWatch
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 _SHORT_LIFE_S = 10.0  # a worker that ends sooner is replaced later, twice as long each time
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 30.0
 _SAMPLES_WITHIN_S = 1.0
-CANNOT_FORK = 4  # stands for the exit status of a worker that never was
 _KILLED_AFTER_S = 5.0  # beyond the deadline that a worker keeps by itself
 _MAX_MESSAGE_BYTES = 64 * 2**20
 _MAX_UNREAD_BYTES = 16 * 2**20  # by a worker that is stopped, or hangs for good
@@ -134,28 +134,27 @@ class Supervisor:
 
     async def _keep(self, number: int) -> None:
         """Have one worker running until told to end."""
-        pause_s = _FIRST_PAUSE_S
+        n_short = 0
         while not self._is_ending.is_set():
             began_s = time.monotonic()
             try:
                 status = await self._run_worker()
             except OSError as error:  # there is no memory, process or descriptor left for it
-                log.error("worker %d cannot be started: %s", number, error)
-                status = CANNOT_FORK
+                why = f"cannot be started: {error}"
+            else:
+                if status == CANNOT_START and not self._is_ending.is_set():  # it has said why
+                    self._end(signal.SIGINT, status=1)
+                ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+                why = f"{ended}; another one takes its place"
             if self._is_ending.is_set():
                 return
-            if status == CANNOT_START:  # it has said why
-                self._end(signal.SIGINT, status=1)
-                return
-            why = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-            log.error("worker %d %s; another one takes its place", number, why)
+            log.error("worker %d %s", number, why)
             self._metrics.workers_lost.inc()
-            if time.monotonic() - began_s > _SHORT_LIFE_S:
-                pause_s = _FIRST_PAUSE_S
-                continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_ending.wait(), pause_s)
-            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+            n_short = 0 if time.monotonic() - began_s > _SHORT_LIFE_S else n_short + 1
+            if n_short:
+                with suppress(TimeoutError):
+                    pause_s = pause_before(n_short, _FIRST_PAUSE_S, _LAST_PAUSE_S)
+                    await asyncio.wait_for(self._is_ending.wait(), pause_s)
 
     async def _run_worker(self) -> int:
         """Start one and serve it until it ends; its exit status."""
