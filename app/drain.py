@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 # What requests leave of the time after the grace, for the payload log and Python's own end.
@@ -38,6 +39,7 @@ class Drain:
         self._grace_s = grace_s
         self._deadline_s = deadline_s
         self._grace_ends_at = self._ends_at = 0.0
+        self._begun = threading.Event()
 
     def begin(self, *, with_grace: bool) -> None:
         """Begin to end; whoever says so later changes nothing."""
@@ -46,6 +48,11 @@ class Drain:
             self._ends_at = now + self._deadline_s
             self._grace_ends_at = now + (self._grace_s if with_grace else 0.0)
             self.has_begun = True
+            self._begun.set()
+
+    def wait_for_begin(self) -> None:
+        """Wait, for as long as the process serves, until it is told to end."""
+        self._begun.wait()
 
     def end_grace(self) -> None:
         """Accept no longer."""

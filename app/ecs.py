@@ -42,6 +42,7 @@ class EcsFormatter(JsonFormatter):
             "@timestamp": timestamp(record.created),
             **static_fields(record.levelname.lower(), record.getMessage(), record.name),
             "event.dataset": SERVICE_DATASET,
+            "process.pid": record.process,
         }
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]

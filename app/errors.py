@@ -8,6 +8,7 @@ ServingError                500
 │   ├── BodyTooLarge        413
 │   ├── TooManyInstances    413
 │   └── UnsupportedMedia    415
+├── NotAuthenticated        401  what only operators may ask, without their token
 ├── NotAnOperator           403  what only operators may ask
 ├── ModelNotReady           503  retry later
 ├── ServiceEnding           503  retry, which reaches another process
@@ -137,6 +138,14 @@ class UnsupportedMedia(InvalidRequest):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_media_type"
     title = "The content type is not supported"
+
+
+class NotAuthenticated(ServingError):
+    """The caller has not shown who it is, or not truly."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "not_authenticated"
+    title = "This wants a token"
 
 
 class NotAnOperator(ServingError):

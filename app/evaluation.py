@@ -16,7 +16,8 @@ import numpy as np
 from app.artifacts import MAX_GOLDEN_INSTANCES
 from app.forest.boundary_rows import draw_boundary_rows
 from app.forest.document import read_learner
-from app.forest.kernel_forest import FloatMatrix, KernelForest, find_trees
+from app.forest.kernel_forest import FloatMatrix, KernelForest
+from app.forest.learner import find_trees
 from app.forest.packing import NotCovered
 from app.predictor import Evaluator, Predictor
 

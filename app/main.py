@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.cores import available_cores
 from app.drain import Drain
 from app.endpoints.docs import add_docs
 from app.endpoints.middleware import RequestMiddleware
@@ -94,10 +95,11 @@ def create_app(
     sink = _payload_sink(settings.payload_log, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
-    rollout = Rollout(metrics)
+    n_threads = max(1, available_cores() // settings.workers)
+    rollout = Rollout(metrics, n_threads)
     shadow = Shadow(payload_log, metrics)
     overload = Overload(settings.max_in_flight, PATH, metrics, drain)
-    endpoint = PredictEndpoint(rollout, payload_log, shadow, overload, metrics, settings)
+    endpoint = PredictEndpoint(rollout, payload_log, shadow, overload, metrics, settings, n_threads)
 
     def follow(role: Role, standing: Standing) -> str | None:
         if role is Role.CHAMPION and standing.is_hopeless:
@@ -114,7 +116,6 @@ def create_app(
         loop_lag = LoopLag(metrics.loop_lag.values[()], asyncio.get_running_loop())
         source.start(follow)
         yield
-        source.close()
         loop_lag.stop()
         drain.begin(with_grace=False)  # where no server has told it to
         endpoint.close()
@@ -122,6 +123,7 @@ def create_app(
         if payload_log.close(drain.log_s) and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()
+        source.close()  # last, for it may tell what was counted
 
     # Its documents are ours, below.
     app = Service(lifespan=lifespan, openapi_url=None, redirect_slashes=False)

@@ -110,18 +110,16 @@ class Metrics:
             "treeserve_challenger_disagreement",
             "Difference of an instance's predictions by champion and challenger, relative to the larger one unless "
             "they are probabilities: what a promotion would change.",
-            [],
+            ["champion", "challenger"],
             _DIFFERENCES,
             registry,
         )
         self.decisions = Tally(
             "treeserve_challenger_decisions",
             "Instances whose predictions by champion and challenger lead to the same decision, or do not.",
-            ["agree"],
+            ["champion", "challenger", "agree"],
             registry,
         )
-        for agree in ("true", "false"):
-            self.decisions.values[agree,] = 0.0
         # Changed seldom, or by other threads.
         self.unknown_categories = Counter(
             "treeserve_unknown_categories",

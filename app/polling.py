@@ -10,9 +10,9 @@ from typing import Protocol
 
 from app.backoff import pause_before
 from app.compatibility import Interface
-from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import Role
+from app.preparation.last_verified import LastVerified
 from app.registry.registry import Registry
 from app.rollout import Prepare, Watch
 from app.settings import Settings

@@ -23,6 +23,12 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def be_killed_first() -> None:
+    """Let this process, and those that it starts, be what Linux kills where memory runs out, and not what serves."""
+    with suppress(OSError):  # another system, or a /proc that is only read
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def python_module(name: str) -> list[str]:
     """
     The command that runs a module of ours in a process of its own.

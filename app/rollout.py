@@ -19,15 +19,15 @@ from typing import TypeVar
 
 from app.compatibility import Interface, find_contradictions
 from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, SignatureChanged
-from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.predictor import Predictor
 from app.preparation.file import read_interface, read_prepared
+from app.preparation.last_verified import LastVerified
 from app.preparation.prepared import Prepared
 from app.registry.registry import Registry
 from app.standing import Standing, Trouble
-from app.swaps import record_swap
+from app.swaps import record_swap, tell_trouble
 
 log = logging.getLogger(__name__)
 
@@ -141,20 +141,15 @@ class Watch:
         """How things stand when the registry does not answer, or names a version that cannot serve."""
         before = self.standing
         trouble = Trouble.of(error, rejected.version if rejected else None, before.trouble)
-        prepared = before.prepared or self._recall(rejected)
+        prepared = None if before.is_absent else before.prepared or self._recall(rejected)
         if self._role is Role.CHALLENGER and rejected is None and isinstance(error, ModelNotFound):
             prepared = None  # there is none, or none any more
         if rejected:
             self._metrics.rejections.labels(self._role, trouble.kind).inc()
+        standing = replace(before, prepared=prepared, trouble=trouble)
         if before.trouble is None or before.trouble.reason != trouble.reason:
-            what = f"{rejected} is rejected: {error}" if rejected else str(error)
-            nothing = "no model serves" if self._role is Role.CHAMPION else "there is no challenger"
-            serves = f"{prepared.version} serves" if prepared else nothing
-            level = logging.ERROR if prepared or rejected else logging.CRITICAL
-            if self._role is Role.CHALLENGER and not rejected:
-                level = logging.INFO
-            log.log(level, "%s: %s", serves, what, extra={"ecs": {"error.type": trouble.kind}})
-        return replace(before, prepared=prepared, trouble=trouble)
+            tell_trouble(self._role, standing, rejected)
+        return standing
 
     def _recall(self, rejected: ModelVersion | None) -> Prepared | None:
         """What the URI meant when that was verified last, perhaps before this process began."""
@@ -183,8 +178,9 @@ class Rollout:
         As they were told last.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, n_threads: int | None = None) -> None:
         self._metrics = metrics
+        self._n_threads = n_threads  # of each predictor's
         self._serving: dict[Role, Prepared | None] = {}
         self._failures: dict[Role, str] = {}
         self.predictor: Predictor | None = None
@@ -225,14 +221,17 @@ class Rollout:
         if prepared == self._serving.get(role):
             return None
         try:
-            predictor = _call(read_prepared, prepared) if prepared else None
+            predictor = _call(read_prepared, prepared, self._n_threads) if prepared else None
         except ModelError as error:
             if self._failures.get(role) != str(error):
                 log.error("%s cannot serve in this process: %s", prepared and prepared.version, error)
             self._failures[role] = str(error)
             return str(error)
         self._failures.pop(role, None)
-        before = self._assign(role, predictor)
+        if role is Role.CHAMPION:
+            before, self.predictor = self.predictor, predictor
+        else:
+            before, self.challenger = self.challenger, predictor
         self._serving[role] = prepared
         record_swap(self._metrics, role, before, predictor, standing.prepared_in_s + time.monotonic() - began_s)
         return None
@@ -243,14 +242,6 @@ class Rollout:
         if standing and standing.is_pinned and standing.is_confirmed:
             return 0.0  # it is never asked again
         return time.monotonic() - ((standing and standing.confirmed_at_s) or self._began_at_s)
-
-    def _assign(self, role: Role, predictor: Predictor | None) -> Predictor | None:
-        """Let it serve from here on; what served before it."""
-        if role is Role.CHAMPION:
-            before, self.predictor = self.predictor, predictor
-        else:
-            before, self.challenger = self.challenger, predictor
-        return before
 
 
 def _call(do: Callable[..., T], *arguments: object) -> T:

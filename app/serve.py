@@ -13,12 +13,12 @@ import threading
 from prometheus_client import CollectorRegistry
 
 from app.errors import ModelUriInvalid
-from app.last_verified import LastVerified
 from app.line_sink import LineSink
 from app.main import create_app
 from app.metrics import Metrics, make_collectors
 from app.polling import RegistryWatch, Source
 from app.preparation.child import Preparation
+from app.preparation.last_verified import LastVerified
 from app.registry.registry import MlflowRegistry
 from app.registry.store import registry_uri, tracking_uri
 from app.server.listener import listen
@@ -45,7 +45,7 @@ def serve(settings: Settings, standard_output: LineSink) -> int:
 
 def _watch_registry(settings: Settings, metrics: Metrics) -> RegistryWatch:
     registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
-    last_verified = LastVerified(settings.cache_dir / "last_verified", " ".join(registry.to_json()))
+    last_verified = LastVerified(settings.cache_dir, " ".join(registry.to_json()))
     return RegistryWatch(settings, registry, Preparation(registry, settings.cache_dir), last_verified, metrics)
 
 

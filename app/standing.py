@@ -92,6 +92,11 @@ class Standing:
         return self.prepared is not None and self.trouble is None
 
     @property
+    def is_absent(self) -> bool:
+        """Whether nothing shall serve, as the registry has said."""
+        return self.prepared is None and self.trouble is not None and self.trouble.kind == ModelNotFound.__name__
+
+    @property
     def is_hopeless(self) -> bool:
         """Whether nothing shall serve, and to ask again would not change that."""
         if self.prepared or not self.trouble:

@@ -1,14 +1,17 @@
-"""What is counted and said when one predictor takes another's place."""
+"""What is counted and said when one model version takes another's place, or cannot."""
 
 from __future__ import annotations
 
 import logging
 
 from app.metrics import Metrics
-from app.model_version import Role
+from app.model_version import ModelVersion, Role
 from app.predictor import Predictor
+from app.standing import Standing
 
 log = logging.getLogger(__name__)
+
+_SETTINGS = {Role.CHAMPION: "TREESERVE_MODEL_URI", Role.CHALLENGER: "TREESERVE_CHALLENGER_URI"}
 
 
 def record_swap(
@@ -48,6 +51,33 @@ def record_swap(
     )
     if now.evaluator.has_disagreed:
         log.warning("the kernel differs from XGBoost on %s; please report it with the model", now.version)
+
+
+def tell_trouble(role: Role, standing: Standing, rejected: ModelVersion | None) -> None:
+    """
+    Log why what the registry names does not serve.
+
+    Parameters
+    ----------
+    standing : Standing
+        With a trouble.
+    rejected : ModelVersion or None
+        What the registry names; None if it has not said.
+    """
+    assert standing.trouble is not None
+    if role is Role.CHALLENGER and not rejected:
+        level = logging.INFO  # there need not be one
+    else:
+        level = logging.ERROR if standing.prepared or rejected else logging.CRITICAL
+    nothing = "no model serves" if role is Role.CHAMPION else "there is no challenger"
+    log.log(
+        level,
+        "%s; %s: %s",
+        f"{standing.prepared.version} serves on" if standing.prepared else nothing,
+        f"{rejected} is rejected" if rejected else f"{_SETTINGS[role]}={standing.uri}",
+        standing.trouble.reason,
+        extra={"ecs": {"error.type": standing.trouble.kind}},
+    )
 
 
 def _labels(role: Role, predictor: Predictor) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class Tally(Collector):
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
         family = self._kind(self.name, self._help, labels=self.label_names)
-        for labels, value in self.values.items():
+        for labels, value in list(self.values.items()):  # another thread may add some
             family.add_metric(labels, value)
         yield family
 
@@ -110,6 +110,6 @@ class Spreads(Collector):
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
         family = HistogramMetricFamily(self.name, self._help, labels=self.label_names)
-        for labels, spread in self.values.items():
+        for labels, spread in list(self.values.items()):
             spread.add_to(family, labels)
         yield family

@@ -17,6 +17,8 @@ from app.predictor import Forest, Predictor
 from tests.boosters import INPUTS, make_model, make_table, make_target, train_booster
 
 WAIT_S = 20.0
+# The labels of what is compared: the versions that tests give the two.
+COMPARED = {"champion": "7", "challenger": "8"}
 
 
 def write_challenger(folder: Path, **changes: Any) -> Path:

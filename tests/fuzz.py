@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from app.errors import ModelUnfit
-from app.forest import _kernel, kernel_forest
+from app.forest import _kernel
 from app.forest.document import read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest
+from app.forest.learner import pack_learner
 from app.forest.packing import NotCovered
 from app.wire import _codec
 from app.wire.exchange import Exchange
@@ -111,7 +112,7 @@ def fuzz_kernel(seconds: float, seed: int) -> Counter[str]:
         for objective in ("binary:logistic", "multi:softprob")
         for kind in ("by depth", "deep", "dart", "one category against the rest")
     ]
-    arrays = [kernel_forest.pack_learner(read_learner(raw), None) for raw in documents]
+    arrays = [pack_learner(read_learner(raw), None) for raw in documents]
     rows = np.vstack([make_rows(70, seed), with_invalid_codes(make_rows(70, seed))])
     became: Counter[str] = Counter()
     ends = time.monotonic() + seconds

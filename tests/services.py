@@ -20,12 +20,12 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from app.last_verified import LastVerified
 from app.line_sink import LineSink
 from app.main import create_app
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.polling import RegistryWatch
+from app.preparation.last_verified import LastVerified
 from app.preparation.prepare import prepare
 from app.settings import Settings
 
@@ -119,7 +119,7 @@ def run_service(
         valid,
         registry,
         lambda version: prepare(version, registry, [cache / "prepared"]),
-        LastVerified(cache / "last_verified", "a store"),
+        LastVerified(cache, "a store"),
         metrics,
     )
     app = create_app(valid, source, metrics, LineSink(1), on_hopeless=hopeless.set)

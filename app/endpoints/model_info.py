@@ -78,9 +78,9 @@ class StandingInfo(BaseModel):
 
     uri: str
     version: str | None = Field(description="The one that serves; null for a challenger that is not there.")
-    state: Literal["confirmed", "unconfirmed", "rejected"] = Field(
+    state: Literal["confirmed", "unconfirmed", "rejected", "absent"] = Field(
         description="`confirmed`: it is what the registry names. `unconfirmed`: the registry does not say. `rejected`: "
-        "the registry names another version, which cannot serve."
+        "the registry names another version, which cannot serve. `absent`: the registry names none, and none serves."
     )
     reason: str | None = Field(description="Why it is not confirmed.")
     confirmed_s_ago: float | None = Field(description="Seconds since the registry said so last; null if never.")
@@ -184,7 +184,7 @@ def _describe_standing(standing: Standing, serves: str | None) -> StandingInfo:
     return StandingInfo(
         uri=standing.uri,
         version=serves,
-        state="rejected" if rejected else "unconfirmed" if trouble else "confirmed",
+        state="rejected" if rejected else "absent" if standing.is_absent else "unconfirmed" if trouble else "confirmed",
         reason=trouble and trouble.reason,
         confirmed_s_ago=since_s,
         rejected=rejected,

@@ -37,6 +37,14 @@ _REF = "#/components/schemas/{model}"
 _REFUSALS: tuple[type[ServingError], ...] = (
     MalformedBody, BodyTooSlow, BodyTooLarge, UnsupportedMedia, InvalidRequest, ServingError, ModelNotReady,
 )  # fmt: skip
+# That a caller may send, beside HTTP's own.
+_HEADERS = {
+    "X-Request-ID": "The request's id in its answer and in the log: 1 to 128 printable ASCII characters. "
+    "Without one it is given one.",
+    "X-Caller-Key": "Who asks, where a share of callers is answered by the challenger: the same key is always answered "
+    "by the same role. Without one, the request's id decides.",
+    "traceparent": "W3C Trace Context; the trace id stands in the log.",
+}
 
 
 class FaultInfo(BaseModel):
@@ -172,6 +180,10 @@ def _build(app: FastAPI, predictor: Predictor | None, settings: Settings) -> dic
             "tags": ["predict"],
             "summary": "Predict instances",
             "operationId": "predict",
+            "parameters": [
+                {"in": "header", "name": name, "description": told, "schema": {"type": "string"}}
+                for name, told in _HEADERS.items()
+            ],
             "requestBody": {
                 "required": True,
                 "content": {

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from app.cores import available_cores, make_batch_threads
+from app.cores import make_batch_threads
 from app.endpoints.body import PATIENCE_S, read_json_body
 from app.endpoints.line_batch import LineBatch
 from app.endpoints.overload import Overload
@@ -53,7 +53,16 @@ class PredictEndpoint:
         overload: Overload,
         metrics: Metrics,
         settings: Settings,
+        n_threads: int,
     ) -> None:
+        """
+        Make the endpoint.
+
+        Parameters
+        ----------
+        n_threads : int
+            How many batches are worked on at once.
+        """
         self._rollout = rollout
         self._payload_log = payload_log
         # Or every change between the two would hand over what one of them has gathered.
@@ -65,7 +74,6 @@ class PredictEndpoint:
         self._patience = Patience(PATIENCE_S)
         self._cast: Cast | None = None
         # No more batches at once than can be worked on: each takes many times its body's memory.
-        n_threads = max(1, available_cores() // settings.workers)
         self._batches = make_batch_threads("batch", n_threads)
         # Of their own, so that no batch of the champion's waits for a slow challenger.
         self._canaries = make_batch_threads("canary", n_threads)

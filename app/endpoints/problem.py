@@ -64,7 +64,9 @@ async def answer_serving_error(request: Request, error: Exception) -> Response:
     members: dict[str, Any] = {}
     if error.faults:
         members = {"n_faults": error.n_faults, "faults": [describe_fault(fault) for fault in error.faults]}
-    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
+    if error.status == HTTPStatus.UNAUTHORIZED:  # says how, as RFC 9110 (15.5.2) wants it
+        headers["WWW-Authenticate"] = "Bearer"
     return problem_response(request, error.status, error.code, error.title, error.detail, members, headers)
 
 

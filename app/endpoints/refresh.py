@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from app.errors import NotAnOperator
+from app.errors import NotAnOperator, NotAuthenticated
 from app.polling import Source
 from app.settings import Settings
 
@@ -28,7 +28,10 @@ def refresh_router(source: Source, settings: Settings) -> APIRouter:
         "/model/refresh",
         summary="Look at the registry now",
         status_code=202,
-        responses={403: {"description": "The caller is no operator."}},
+        responses={
+            401: {"description": "The operators' token is missing or wrong."},
+            403: {"description": "There is no such token, and the caller is not on the service's own machine."},
+        },
     )
     async def refresh(request: Request) -> RefreshAnswer:
         _check_operator(request, settings)
@@ -43,7 +46,7 @@ def _check_operator(request: Request, settings: Settings) -> None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         expected = settings.operator_token.get_secret_value().encode()
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected):
-            raise NotAnOperator("Send the header 'Authorization: Bearer …' with what TREESERVE_OPERATOR_TOKEN says.")
+            raise NotAuthenticated("Send the header 'Authorization: Bearer …' with what TREESERVE_OPERATOR_TOKEN says.")
     elif request.client is None or not _is_loopback(request.client.host):
         raise NotAnOperator("Without TREESERVE_OPERATOR_TOKEN, only callers on the service's own machine may ask this.")
 

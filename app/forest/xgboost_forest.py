@@ -11,7 +11,8 @@ import xgboost
 
 from app.errors import ModelUnfit
 from app.forest.document import BoosterDocument, read_booster
-from app.forest.kernel_forest import FloatMatrix, find_trees
+from app.forest.kernel_forest import FloatMatrix
+from app.forest.learner import find_trees
 from app.forest.ubjson import UbjsonError, read_ubjson
 
 _SUFFIXES = {".ubj", ".json"}

@@ -8,6 +8,7 @@ have a password in it, and everybody can read a process's arguments.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 import subprocess
@@ -26,10 +27,14 @@ from app.preparation.prepared import Prepared
 from app.processes import leave_it_gaps, lower_priority, python_module, starved_s
 from app.registry.cache import note_use
 from app.registry.registry import MlflowRegistry
+from app.registry.store import without_credentials
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 1800.0  # a download may take half of it
 _STARVES_AFTER_S = 10.0
 _LOOK_EVERY_S = 1.0
+_MAX_TOLD_CHARACTERS = 4000
 
 
 class Preparation:
@@ -96,14 +101,18 @@ class Preparation:
             status, output, errors = ended
         except subprocess.TimeoutExpired:
             raise ModelUnfit(f"{version} was not verified within {_TIMEOUT_S:.0f} s") from None
+        *others, last = output.splitlines() or [""]
+        told = without_credentials("\n".join([*others, errors]).strip())
         try:
-            answer: dict[str, str] = json.loads(output.splitlines()[-1])
-        except (IndexError, ValueError):
-            last = (errors.strip() or "no message").splitlines()[-1]
+            answer: dict[str, str] = json.loads(last)
+        except ValueError:
+            why = (told or "no message").splitlines()[-1]
             raise ModelError(
-                f"the process that verifies {version} ended with status {status}: {last}; if it was killed, there was "
+                f"the process that verifies {version} ended with status {status}: {why}; if it was killed, there was "
                 "too little memory"
             ) from None
+        if told:  # XGBoost's warnings, a damaged copy in the cache folder
+            log.warning("%s was made ready, and of that was told: %s", version, told[:_MAX_TOLD_CHARACTERS])
         return answer
 
     def _add_spare_folder(self) -> None:

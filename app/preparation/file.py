@@ -65,9 +65,15 @@ def write_prepared(predictor: Predictor, folder: Path, file: Path) -> None:
     write_whole(file, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
-def read_prepared(prepared: Prepared) -> Predictor:
+def read_prepared(prepared: Prepared, n_threads: int | None = None) -> Predictor:
     """
     Make the predictor of a prepared model version, and let it answer its trial.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    n_threads : int or None
+        As `KernelForest` takes it.
 
     Raises
     ------
@@ -78,15 +84,14 @@ def read_prepared(prepared: Prepared) -> Predictor:
     signature = _read_signature(document)
     forest: Forest
     if document["arrays"]:
-        forest = KernelForest({**document["packed"], **arrays})
+        forest = KernelForest({**document["packed"], **arrays}, n_threads=n_threads)
     else:
         # Only here: to import XGBoost takes longer than all the rest.
         from app.forest.xgboost_forest import XGBoostForest
 
         folder = read_model_folder(prepared.folder)
         if _digest_booster(prepared.folder) != document["booster_sha256"]:
-            with suppress(OSError):
-                prepared.file.unlink()  # so that it is prepared anew, from files that are whole
+            _throw_away(prepared.file)  # so that it is prepared anew, from files that are whole
             raise ModelUnfit(f"{folder.booster} is not the file that was verified; it is fetched again")
         forest = XGBoostForest(folder.booster, stops_at_best_iteration=folder.is_scikit_learn_wrapper)
     predictor = Predictor.of(
@@ -106,17 +111,26 @@ def read_prepared(prepared: Prepared) -> Predictor:
 
 
 def is_whole(file: Path) -> bool:
-    """Whether something was prepared there; what is damaged is thrown away."""
+    """Whether something was prepared there; what is damaged is thrown away. It takes no memory, however large."""
     try:
-        _read(file)
-    except ModelUnfit:
+        with file.open("rb") as source:
+            digest = source.readline().rstrip()
+            if digest == hashlib.file_digest(source, "sha256").hexdigest().encode():
+                return True
+    except OSError:
         return False
-    return True
+    _throw_away(file)
+    return False
 
 
 def read_interface(prepared: Prepared) -> Interface:
-    """What callers know of a prepared model version; raises `ModelUnfit` as `read_prepared` does."""
-    document, _ = _read(prepared.file)
+    """What callers know of a prepared model version that is whole; raises `ModelUnfit` if it is not there any more."""
+    try:
+        with prepared.file.open("rb") as source:
+            source.readline()
+            document = json.loads(source.readline())
+    except (OSError, ValueError) as error:
+        raise ModelUnfit(f"what was prepared of it cannot be read: {error}") from None
     trial = document["trial"]
     n_bytes = len(bytes.fromhex(trial["answers"][0])) // len(trial["instances"])
     return Interface(_read_signature(document), Scale.of(document["objective"]), n_bytes // _FLOAT_BYTES)
@@ -139,10 +153,15 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     except (ValueError, KeyError, TypeError, AttributeError):
         is_whole = False
     if not is_whole:
-        with suppress(OSError):
-            file.unlink()  # or it would be found again
+        _throw_away(file)
         raise ModelUnfit(f"what was prepared of it in {file} is not whole; it is thrown away")
     return document, arrays
+
+
+def _throw_away(file: Path) -> None:
+    """Remove a file, or it would be found again."""
+    with suppress(OSError):
+        file.unlink()
 
 
 def _digest_booster(folder: Path) -> str:

@@ -79,10 +79,10 @@ class ModelCache:
             files.mkdir()
             download(files)
             entry = self._folder / key / digest_folder(files)
-            entry.parent.mkdir(exist_ok=True)
             # Another process may have been first; its copy stays, for it may be reading it.
             if not (entry.is_dir() and self._is_whole(entry)):
-                with _locked(self._folder):
+                with locked(self._folder):
+                    entry.parent.mkdir(exist_ok=True)
                     try:
                         files.rename(entry)
                     except OSError:
@@ -95,7 +95,7 @@ class ModelCache:
         """Whether an entry's files are what they were; throws it away otherwise."""
         if _matches(entry):  # without the lock: gigabytes take seconds, and others are not to wait for them
             return True
-        with _locked(self._folder):
+        with locked(self._folder):
             if not entry.is_dir():  # another process has thrown it away, or it is somebody's stray file
                 return False
             if _matches(entry):  # and made it good again
@@ -108,12 +108,12 @@ class ModelCache:
     def _make_aside(self) -> Iterator[Path]:
         """A folder to make an entry in, gone afterwards; of a process that was killed, others remove it."""
         with ExitStack() as held:
-            with _locked(self._folder):
+            with locked(self._folder):
                 for remains in filter(_is_abandoned, self._folder.glob(".adding-*")):
                     shutil.rmtree(remains, ignore_errors=True)
                 aside = Path(tempfile.mkdtemp(prefix=".adding-", dir=self._folder))
                 held.callback(shutil.rmtree, aside, ignore_errors=True)
-                held.enter_context(_locked(aside))  # let go of before it is removed, as NFS wants it
+                held.enter_context(locked(aside))  # let go of before it is removed, as NFS wants it
             yield aside
 
 
@@ -124,7 +124,7 @@ def note_use(path: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, which ends with the process; of the cache folder: to add and to throw away."""
     with ExitStack() as held:
         # Some network file systems have no locks, and a folder may not be ours to write. What is in use is never

@@ -79,7 +79,7 @@ def download(source: str, folder: Path, tracking_uri: str) -> None:
     wanted = {"do": "download", "source": source, "folder": str(folder)}
     ended = _ask(wanted, _DOWNLOAD_TIMEOUT_S, {"MLFLOW_TRACKING_URI": tracking_uri})
     if "no_files" in ended:
-        raise ModelNotFound(f"{ended['no_files']}. Name another model version in TREESERVE_MODEL_URI")
+        raise ModelNotFound(f"{ended['no_files']}. Name another model version in the model URI")
     if "no_room" in ended:
         raise OSError(ended["no_room"])
     if "unreachable" in ended:
@@ -88,9 +88,17 @@ def download(source: str, folder: Path, tracking_uri: str) -> None:
 
 def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> dict[str, Any]:
     environ = {**CLIENT_SETTINGS, **os.environ, **stores}
-    command = [*python_module("app.registry.mlflow_process"), json.dumps(request)]
+    command = python_module("app.registry.mlflow_process")
     try:
-        ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout_s, check=False)
+        ended = subprocess.run(
+            command,
+            input=json.dumps(request),  # an address may have a password in it, and arguments are there for all to see
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise RegistryUnreachable(f"MLflow did not finish to {request['do']} within {timeout_s:.0f} s") from None
     try:

@@ -1,7 +1,7 @@
 """
 The child process that imports MLflow, answers one request on its standard output and ends.
 
-Run as ``python -m app.registry.mlflow_process '{"do": …}'`` by `app.registry.child` alone.
+Run as ``python -m app.registry.mlflow_process`` by `app.registry.child` alone, and asked on its standard input.
 """
 
 from __future__ import annotations
@@ -136,4 +136,4 @@ if __name__ == "__main__":
     work_in_gaps()
     # MLflow imports it where it is installed, as it is for training: a second that no download has use for.
     sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    print(json.dumps(main(json.load(sys.stdin))))

@@ -39,7 +39,7 @@ class RegistryQuery:
         has = "" if known is None else f"; it has {_list(map(repr, known))}" if known else "; it is empty"
         return ModelNotFound(
             f"{registry} has no registered model {self.name!r}{has}. "
-            "Train and register it (make train), or name another in TREESERVE_MODEL_URI"
+            "Train and register it (make train), or name another in the model URI"
         )
 
     def no_version(self, known: Sequence[str] | None = None) -> ModelNotFound:
@@ -53,10 +53,10 @@ class RegistryQuery:
         """
         if self.alias:
             what, has = f"alias {self.alias!r}", f"aliases: {_list(map(repr, known or ()))}"
-            remedy = "Set the alias in MLflow, or name another version in TREESERVE_MODEL_URI"
+            remedy = "Set the alias in MLflow, or name another version in the model URI"
         else:
             what, has = f"version {self.version}", f"versions: {_list(known or ())}"
-            remedy = "Name another in TREESERVE_MODEL_URI"
+            remedy = "Name another in the model URI"
         shown = "" if known is None else f" (its {has})"
         return ModelNotFound(f"registered model {self.name!r} has no {what}{shown}. {remedy}")
 
@@ -80,7 +80,7 @@ class RegistryQuery:
         if status != "READY":
             raise ModelNotFound(
                 f"{self.name} version {version} is not ready in the registry: its status is {status}; wait for its "
-                "upload to end, or name another version in TREESERVE_MODEL_URI"
+                "upload to end, or name another version in the model URI"
             )
         return ModelVersion(self.name, version, self.alias, run_id, source, is_immutable=True)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -40,9 +41,18 @@ def run(app: FastAPI, drain: Drain, listener: socket.socket, status: Callable[[]
     # Before the server handles these signals itself, and after.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, stop)
+    threading.Thread(target=_end_in_time, args=(drain, status), name="deadline", daemon=True).start()
     server.run([listener])
-    # Python waits for its threads, and a batch that nobody waits for any more cannot be interrupted.
-    end = threading.Timer(drain.exit_s, os._exit, (status(),))
-    end.daemon = True
-    end.start()
+    drain.begin(with_grace=False)  # where it has never begun to serve
     return status()
+
+
+def _end_in_time(drain: Drain, status: Callable[[], int]) -> None:
+    """
+    End the process at the deadline, if it is still there.
+
+    Python waits for its threads, and a batch that nobody waits for any more cannot be interrupted.
+    """
+    drain.wait_for_begin()
+    time.sleep(drain.exit_s)
+    os._exit(status())

@@ -36,11 +36,19 @@ class Answered:
         What it has answered.
     n_rows : int
         The instances of all of them.
-    n_bytes : int
-        What they keep in memory, or about that.
     """
 
-    __slots__ = ("bodies", "is_wanted", "lines", "matrices", "n_bytes", "n_lines", "n_rows", "predictions", "roles")
+    __slots__ = (
+        "_n_own_bytes",
+        "bodies",
+        "is_wanted",
+        "lines",
+        "matrices",
+        "n_lines",
+        "n_rows",
+        "predictions",
+        "roles",
+    )
 
     def __init__(self, roles: Roles, lines: Lines) -> None:
         self.roles = roles
@@ -50,7 +58,7 @@ class Answered:
         self.bodies: list[bytes] = []
         self.matrices: list[FloatMatrix] = []
         self.predictions: list[FloatMatrix] = []
-        self.n_rows = self.n_bytes = 0
+        self.n_rows = self._n_own_bytes = 0
 
     def add(self, body: bytes, matrix: FloatMatrix, predictions: FloatMatrix, *, is_wanted: bool) -> None:
         """Take one request; if it is wanted, its lines are among `lines`."""
@@ -60,7 +68,13 @@ class Answered:
         self.predictions.append(predictions)
         self.n_rows += len(matrix)
         self.n_lines += len(matrix) if is_wanted else 0
-        self.n_bytes += len(body) + matrix.nbytes + _OBJECT_BYTES
+        kept = 0 if is_wanted else len(body)  # else by the lines too, which count it
+        self._n_own_bytes += kept + matrix.nbytes + predictions.nbytes + _OBJECT_BYTES
+
+    @property
+    def n_bytes(self) -> int:
+        """What they keep in memory, or about that."""
+        return self.lines.n_bytes + self._n_own_bytes
 
     def make_lines(self, others: list[str | None] | None) -> Iterator[Piece]:
         """

@@ -33,6 +33,8 @@ class Roles:
         Who predicts the same in shadow, if anyone does.
     other_unknown_is_missing : bool
         Whether an unknown category is a missing value to `other`.
+    compared_as : tuple of str
+        The versions of champion and challenger, as the labels of `Metrics.disagreement`.
     reads_alike : bool
         Whether `other` makes the same matrix of every body.
     before_other : str
@@ -44,6 +46,7 @@ class Roles:
     __slots__ = (
         "_has_told",
         "before_other",
+        "compared_as",
         "comparison",
         "counted_as",
         "other",
@@ -60,9 +63,13 @@ class Roles:
         self.other = other
         self._has_told = False
         self.comparison: Comparison | None = None
+        self.compared_as: tuple[str, ...]
         if other is None:
             self.before_other, self.reads_alike, self.other_unknown_is_missing = "", False, False
+            self.compared_as = ()
             return
+        champion, challenger = (predictor, other) if role is Role.CHAMPION else (other, predictor)
+        self.compared_as = (champion.version.version, challenger.version.version)
         others_role = Role.CHALLENGER if role is Role.CHAMPION else Role.CHAMPION
         self.before_other = members_before_other(others_role, other.version)
         self.other_unknown_is_missing = other.unknown_is_missing(policy)

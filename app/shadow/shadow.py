@@ -172,12 +172,14 @@ class Shadow:
 
     def _compare(self, roles: Roles, given: FloatMatrix, predictions: FloatMatrix) -> None:
         assert roles.comparison is not None
-        self._metrics.disagreement.values[()].observe_all(roles.comparison.differences(given, predictions))
+        self._metrics.disagreement.values[roles.compared_as].observe_all(
+            roles.comparison.differences(given, predictions)
+        )
         agreements = roles.comparison.agreements(given, predictions)
         if agreements is not None:
             n_agree = int(np.count_nonzero(agreements))
-            self._metrics.decisions.values["true",] += n_agree
-            self._metrics.decisions.values["false",] += len(agreements) - n_agree
+            self._metrics.decisions.values[*roles.compared_as, "true"] += n_agree
+            self._metrics.decisions.values[*roles.compared_as, "false"] += len(agreements) - n_agree
 
     def _record(self, answered: Answered, others: list[str | None] | None) -> None:
         """Hand lines over; the payload log's writer has them made, and counts what cannot be made."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import queue
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +13,10 @@ from typing import Any
 
 Message = dict[str, Any]
 
-CANNOT_START = 3  # the exit status of a worker where another one could not start either
+# The exit status of a worker where another one could not start either. Not 3: uvicorn's, if its app does not begin.
+CANNOT_START = os.EX_CONFIG
+_MAX_UNSENT = 1000  # to a supervisor that is stopped, or hangs
+_CLOSES_WITHIN_S = 1.0
 
 
 def encode(message: Message) -> bytes:
@@ -25,12 +30,24 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._lines = end.makefile("rb")
-        self._sending = threading.Lock()
+        self._unsent: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._sender = threading.Thread(target=self._send_until_closed, name="channel", daemon=True)
+        self._sender.start()
 
     def send(self, message: Message) -> None:
-        """Send a message; if nobody is there any more, whoever reads finds that out."""
-        with suppress(OSError), self._sending:
-            self._end.sendall(encode(message))
+        """Have a message sent; waits for nobody. If the other end is gone, whoever reads finds that out."""
+        if self._unsent.qsize() < _MAX_UNSENT:
+            self._unsent.put(message)
+
+    def close(self) -> None:
+        """Send no more; what was to be sent goes out, if the other end reads it soon."""
+        self._unsent.put(None)
+        self._sender.join(_CLOSES_WITHIN_S)
+
+    def _send_until_closed(self) -> None:
+        with suppress(OSError):
+            while message := self._unsent.get():
+                self._end.sendall(encode(message))
 
     def __iter__(self) -> Iterator[Message]:
         """Messages, until the other end is gone."""

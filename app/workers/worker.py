@@ -141,4 +141,7 @@ def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) ->
     except OSError as error:
         log.critical("cannot start: %s", error)
         return CANNOT_START
-    return run(app, app.drain, listener)
+    try:
+        return run(app, app.drain, listener)
+    finally:
+        channel.close()

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +57,17 @@ class Server:
                     return
             except httpx2.TransportError:
                 continue
+
+    @property
+    def workers(self) -> list[int]:
+        """Its child processes that serve."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.process.pid and b"app.workers" in (process / "cmdline").read_bytes():
+                    found.append(int(process.name))
+        return sorted(found)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal; the exit status."""

@@ -34,6 +34,12 @@ def stick(self, matrix):
     return answer(self, matrix)
 KernelForest.predictions = stick
 """
+# An end that does not come.
+HUNG = """
+import time
+from app.payload_log import PayloadLog
+PayloadLog.close = lambda *_: time.sleep(60)
+"""
 
 
 class Caller(threading.Thread):
@@ -132,22 +138,38 @@ def test_whoever_waits_for_the_end_need_not_wait_for_the_grace(start: Start, num
     assert server.end(last) == 0
 
 
-def test_the_deadline_holds_whatever_is_in_flight(model_folder: Path, tmp_path: Path) -> None:
-    """A body that does not come gets 503; a batch that cannot be interrupted is left; the status is 0."""
+@contextmanager
+def changed_server(changes: str, model_folder: Path, folder: Path) -> Iterator[Server]:
+    """A server whose code was changed, and that has three seconds to end."""
     port = free_port()
     environment = clean_environment(
-        tmp_path,
+        folder,
         PYTHONPATH=str(PROJECT),
         TREESERVE_MODEL_URI=str(model_folder),
-        TREESERVE_CACHE_DIR=str(tmp_path / "cache"),
+        TREESERVE_CACHE_DIR=str(folder / "cache"),
         TREESERVE_SHUTDOWN_DEADLINE_S="3",
         TREESERVE_PORT=str(port),
     )
-    batch = json.dumps({"instances": to_instances(make_table(n_rows=2345))}).encode()
-    command = [sys.executable, "-c", STUCK + SERVE]
-    with run_process(command, environment, tmp_path / "output") as process:
-        server = Server(process, str(port), tmp_path / "output")
+    command = [sys.executable, "-c", changes + SERVE]
+    with run_process(command, environment, folder / "output") as process:
+        server = Server(process, str(port), folder / "output")
         server.wait_until_ready()
+        yield server
+
+
+def test_the_deadline_holds_where_the_event_loop_hangs(model_folder: Path, tmp_path: Path) -> None:
+    """It cannot say so any more, and no orchestrator need kill it."""
+    with changed_server(HUNG, model_folder, tmp_path) as server:
+        told = time.monotonic()
+        assert server.end() == 0
+        assert 2.5 < time.monotonic() - told < 3.5
+
+
+def test_the_deadline_holds_whatever_is_in_flight(model_folder: Path, tmp_path: Path) -> None:
+    """A body that does not come gets 503; a batch that cannot be interrupted is left; the status is 0."""
+    batch = json.dumps({"instances": to_instances(make_table(n_rows=2345))}).encode()
+    with changed_server(STUCK, model_folder, tmp_path) as server:
+        port, process = int(server.port), server.process
         head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(batch)
         asking = [socket.create_connection(("127.0.0.1", port), timeout=SOON_S) for _ in range(2)]
         for caller, sent in zip(asking, (head + batch, head), strict=True):

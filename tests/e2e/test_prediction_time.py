@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import xgboost
 
-from app.forest import kernel_forest
 from app.forest.kernel_forest import FloatMatrix, KernelForest
+from app.forest.learner import pack_learner
 from benchmarks.evaluators import make_rows, train_forest
 from benchmarks.servers import Server, choose_cores, on_core, post, run_server
 from tests.boosters import make_table, to_instances
@@ -72,13 +72,12 @@ def seconds(call: Callable[[], object], n_calls: int) -> float:
 @pytest.mark.parametrize("walk", WALKS)
 @pytest.mark.parametrize("n_rows", [1, 64, 8192])
 def test_the_kernel_is_many_times_as_quick_as_xgboost(
-    large: tuple[xgboost.Booster, FloatMatrix], n_rows: int, walk: str, monkeypatch: pytest.MonkeyPatch
+    large: tuple[xgboost.Booster, FloatMatrix], n_rows: int, walk: str
 ) -> None:
     """On the same rows, with the same bits, in one thread each; one that walks the trees more often fails the gate."""
-    monkeypatch.setattr(kernel_forest, "_cores", lambda: 1)
     booster, rows = large
     rows = np.ascontiguousarray(rows[:n_rows])
-    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None, walk=walk)
+    forest = KernelForest(pack_learner(learner_of(booster), None), walk, n_threads=1)
     gate, n_calls = KERNEL_GATES[walk][n_rows], max(3, 2000 // n_rows)
 
     def reference() -> FloatMatrix:
@@ -93,7 +92,7 @@ def test_the_kernel_is_many_times_as_quick_as_xgboost(
     found = ratio(reference, lambda: forest.predictions(rows), n_calls)
     print(f"{n_rows} rows: {found:.1f} times as quick as XGBoost ({walk})")
     assert found >= gate
-    n_walks = int(3 * found / gate) + 1
+    n_walks = int(6 * found / gate) + 1  # far too often: beside others, one measurement may be three times another
     assert ratio(reference, lambda: slowed(n_walks), n_calls, n_turns=3) < gate
 
 

@@ -54,7 +54,7 @@ def test_a_name_may_have_spaces_and_letters_of_any_script(
     [
         ("models:/flight-dela@champion", ["no registered model 'flight-dela'", "'flight-delay'", "make train"]),
         ("models:/flight-delay@challenger", ["no alias 'challenger'", "its aliases: 'champion'"]),
-        ("models:/flight-delay/99", ["no version 99 (its versions: 1)", "TREESERVE_MODEL_URI"]),
+        ("models:/flight-delay/99", ["no version 99 (its versions: 1)", "Name another in the model URI"]),
     ],
 )
 def test_what_the_registry_has_not_is_named_with_what_it_has(

@@ -14,6 +14,7 @@ from app.predictor import Predictor
 from app.shadow.roles import Cast
 from tests.boosters import INPUTS, make_model
 from tests.challengers import (
+    COMPARED,
     Changed,
     Gate,
     changed,
@@ -111,7 +112,7 @@ def test_a_canarys_answer_is_the_challengers_and_the_champion_its_shadow(
     }
     assert not any("treeserve.challenger" in name for name in lines[0])
     assert service.sample("treeserve_answered_rows_total", role="challenger", version="8") == 3
-    assert service.sample("treeserve_challenger_disagreement_count") == 3
+    assert service.sample("treeserve_challenger_disagreement_count", **COMPARED) == 3
     assert service.sample("treeserve_rows_total") == 3
 
 
@@ -127,7 +128,7 @@ def test_canaries_and_others_are_predicted_in_batches_each(
         for key in keys.values():
             ask(service, BODIES["short"], (b"x-caller-key", key), short=True)
     for _ in wait():
-        if service.sample("treeserve_challenger_disagreement_count") == 2 * 66:
+        if service.sample("treeserve_challenger_disagreement_count", **COMPARED) == 2 * 66:
             break
     assert isinstance(watched.forest, Changed)
     assert sorted(watched.forest.n_rows) == [3] * 22 + [66]  # as a canary, and in shadow

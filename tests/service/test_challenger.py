@@ -13,7 +13,16 @@ import pytest
 
 from app.predictor import Predictor
 from tests.boosters import make_table, to_instances
-from tests.challengers import Gate, changed, failing, load_challenger, not_finite, write_challenger, write_stranger
+from tests.challengers import (
+    COMPARED,
+    Gate,
+    changed,
+    failing,
+    load_challenger,
+    not_finite,
+    write_challenger,
+    write_stranger,
+)
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD, problem_of
 from tests.service.test_short_way import JSON, answer
@@ -83,7 +92,7 @@ def test_both_predictions_stand_in_the_payload_log(
         "treeserve.challenger.version": "8",
         OTHER: lines[0][OTHER],
     }
-    assert service.sample("treeserve_challenger_disagreement_count") == len(expected)
+    assert service.sample("treeserve_challenger_disagreement_count", **COMPARED) == len(expected)
     assert service.sample("treeserve_answered_rows_total", role="champion", version="7") == len(expected)
 
 
@@ -93,7 +102,7 @@ def test_without_a_challenger_nothing_of_it_is_recorded(service: Service, challe
         ask(challenge(service, now), BODIES["short"], short=True)
     lines = service.log_lines(9)
     assert sorted(OTHER in line for line in lines) == [False] * 6 + [True] * 3
-    assert service.sample("treeserve_challenger_disagreement_count") == 3
+    assert service.sample("treeserve_challenger_disagreement_count", **COMPARED) == 3
 
 
 BROKEN: dict[str, Callable[[Any], Any]] = {
@@ -172,7 +181,7 @@ def test_all_requests_are_compared_whatever_is_recorded(
         ask(service, body)
     ask(service, BODIES["short"], short=True)
     for _ in wait():
-        if service.sample("treeserve_challenger_disagreement_count") == 309:
+        if service.sample("treeserve_challenger_disagreement_count", **COMPARED) == 309:
             break
     assert not service.payload_log.exists() or service.payload_log.read_text() == ""
 
@@ -205,4 +214,4 @@ def test_a_refused_body_is_not_predicted_in_shadow(service: Service, challenger:
     problem_of(response, 422, "invalid_request")
     ask(service, BODIES["short"])
     assert len(service.log_lines(3)) == 3
-    assert service.sample("treeserve_challenger_disagreement_count") == 3
+    assert service.sample("treeserve_challenger_disagreement_count", **COMPARED) == 3

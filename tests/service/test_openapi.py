@@ -106,7 +106,10 @@ def test_every_route_is_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/predict", "/model", "/model/refresh", "/livez", "/readyz", "/metrics"}
     assert set(paths["/predict"]["post"]["responses"]) == {"200", "400", "408", "413", "415", "422", "500", "503"}
+    headers = {parameter["name"]: parameter["in"] for parameter in paths["/predict"]["post"]["parameters"]}
+    assert headers == {"X-Request-ID": "header", "X-Caller-Key": "header", "traceparent": "header"}
     assert set(paths["/model"]["get"]["responses"]) == {"200", "503"}
+    assert set(paths["/model/refresh"]["post"]["responses"]) == {"202", "401", "403"}
 
 
 def test_it_shows_the_features_with_types_and_categories(client: TestClient) -> None:

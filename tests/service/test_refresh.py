@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.errors import RegistryUnreachable
+from app.errors import ModelNotFound, RegistryUnreachable
 from tests.boosters import ModelFolderBuilder
 from tests.service.problems import problem_of
 from tests.services import FakeRegistry, Service, run_service, wait
@@ -84,23 +84,31 @@ def test_a_rejected_version_is_named_with_its_reason(
         assert service.client.get("/readyz").json()["version"] == "7"
 
 
-def test_a_challenger_that_is_not_there_is_said(registry: FakeRegistry, tmp_path: Path) -> None:
-    """By a null for its version."""
-    with run_service(registry, tmp_path / "log", challenger_uri="models:/flight-delay@challenger") as service:
-        for _ in wait():
-            told = service.client.get("/model").json()["rollout"]
-            if told.get("challenger", {}).get("version"):
-                break
-        assert told["challenger"]["version"] == "7"
-        assert told["challenger"]["uri"] == "models:/flight-delay@challenger"
+def test_a_challenger_is_said(registry: FakeRegistry, tmp_path: Path) -> None:
+    """Or that there is none, which is no trouble."""
+    uri = "models:/flight-delay@challenger"
+    with run_service(registry, tmp_path / "log", challenger_uri=uri, **SLOW) as service:
+        for state, version, failure in (
+            ("confirmed", "7", None),
+            ("absent", None, ModelNotFound("no alias")),
+            ("unconfirmed", None, RegistryUnreachable("no answer")),
+        ):
+            registry.failure = failure
+            service.client.post("/model/refresh")
+            for _ in wait():
+                told = service.client.get("/model").json()["rollout"].get("challenger", {})
+                if told.get("state") == state:
+                    break
+            assert (told["state"], told["version"], told["uri"]) == (state, version, uri)
 
 
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}])
 def test_a_token_that_is_set_is_wanted(registry: FakeRegistry, tmp_path: Path, given: dict[str, str]) -> None:
     """From callers on the same machine too."""
     with run_service(registry, tmp_path / "log", operator_token="secret", **SLOW) as service:
-        document = problem_of(service.client.post("/model/refresh", headers=given), 403, "not_an_operator")
+        document = problem_of(service.client.post("/model/refresh", headers=given), 401, "not_authenticated")
         assert "TREESERVE_OPERATOR_TOKEN" in document["detail"]
+        assert service.client.post("/model/refresh").headers["www-authenticate"] == "Bearer"
         right = {"Authorization": "Bearer secret"}
         assert service.client.post("/model/refresh", headers=right).status_code == 202
 

@@ -144,7 +144,9 @@ def test_a_model_that_cannot_serve_ends_with_status_1(tmp_path: Path) -> None:
     ended = run("serve", TREESERVE_MODEL_URI=str(tmp_path), TREESERVE_PORT="0", TREESERVE_CACHE_DIR=str(tmp_path))
     assert (ended.returncode, ended.stderr) == (1, "")
     [line] = [line for line in log_lines(ended.stdout) if line["log.level"] == "critical"]
-    assert line["message"].startswith(f"no model serves: {tmp_path} is not a folder with an MLmodel file")
+    assert line["message"].startswith(
+        f"no model serves; TREESERVE_MODEL_URI={tmp_path}: {tmp_path} is not a folder with an MLmodel file"
+    )
 
 
 def test_an_interrupt_while_it_is_being_imported_leaves_no_traceback() -> None:

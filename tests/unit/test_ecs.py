@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from typing import Any
 
@@ -37,6 +38,7 @@ def test_a_line_has_the_fields_that_every_reader_looks_for() -> None:
         "service.version": __version__,
         "event.dataset": "treeserve.service",
         "log.logger": "app.x",
+        "process.pid": os.getpid(),
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.errors import ModelUnfit
 from app.evaluation import choose_evaluator
-from app.forest import kernel_forest, packing
+from app.forest import kernel_forest, learner, packing
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.forest.xgboost_forest import XGBoostForest
 from app.model_version import ModelVersion
@@ -92,7 +92,7 @@ def test_a_kernel_that_differs_does_not_answer(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., Any]
 ) -> None:
     """XGBoost does, with a reason and a flag for the metric; faults that few rows would show are found."""
-    monkeypatch.setattr(kernel_forest, "pack_trees", spoil(packing.pack_trees))
+    monkeypatch.setattr(learner, "pack_trees", spoil(packing.pack_trees))
     chosen = choose_evaluator(replace(predictor, golden=None))
     assert isinstance(chosen.forest, XGBoostForest)
     assert chosen.evaluator.name == "xgboost"

@@ -32,8 +32,8 @@ from app.tallies import Spreads, Tally
         ("treeserve_kernel_disagrees", [], "gauge"),
         ("treeserve_payload_written", [], "counter"),
         ("treeserve_payload_dropped", ["reason"], "counter"),
-        ("treeserve_challenger_disagreement", [], "histogram"),
-        ("treeserve_challenger_decisions", ["agree"], "counter"),
+        ("treeserve_challenger_disagreement", ["champion", "challenger"], "histogram"),
+        ("treeserve_challenger_decisions", ["champion", "challenger", "agree"], "counter"),
         ("treeserve_shadow_dropped", ["reason"], "counter"),
         ("treeserve_canary_fallbacks", [], "counter"),
     ],
@@ -47,6 +47,8 @@ def test_a_metric_keeps_its_name_its_kind_and_its_labels(name: str, labels: list
     metrics.swaps.labels("champion").inc()
     metrics.rejections.labels("champion", "ModelUnfit").inc()
     metrics.answered_rows.values["champion", "1"] += 1
+    metrics.disagreement.values["1", "2"].observe(0.1)
+    metrics.decisions.values["1", "2", "true"] += 1
     metrics.model_info.labels("r", "a", "1", "b", "c").set(1)
     [family] = [family for family in collectors.collect() if family.name == name]
     named = {label for sample in family.samples for label in sample.labels} - {"le"}
@@ -74,8 +76,6 @@ def test_what_is_exposed_is_prometheus_text_with_every_reason() -> None:
     assert dropped == {"queue_full": 2, "write_failed": 0, "closed": 0, "no_memory": 0, "not_made": 0}
     reasons = {s.labels["reason"] for s in families["treeserve_shadow_dropped"].samples if "_total" in s.name}
     assert reasons == {"queue_full", "not_comparable", "failed", "closed"}
-    decisions = {s.labels["agree"]: s.value for s in families["treeserve_challenger_decisions"].samples}
-    assert decisions == {"true": 0, "false": 0}
     samples = families["treeserve_request_duration_seconds"].samples
     buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
     assert (buckets["0.001"], buckets["0.0025"], buckets["0.005"], buckets["10.0"], buckets["+Inf"]) == (0, 1, 2, 2, 3)

@@ -12,10 +12,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ModelNotFound
-from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.polling import RegistryWatch
+from app.preparation.last_verified import LastVerified
 from app.preparation.prepare import prepare
 from app.settings import Settings
 from app.standing import Standing

@@ -16,9 +16,9 @@ from app import evaluation
 from app import rollout as module
 from app.compatibility import Interface
 from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, ModelUriInvalid, RegistryUnreachable
-from app.last_verified import LastVerified
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
+from app.preparation.last_verified import LastVerified
 from app.preparation.prepare import prepare
 from app.preparation.prepared import Prepared
 from app.rollout import Rollout, Watch
@@ -62,7 +62,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.collectors)
-        self.last_verified = LastVerified(self.folder / "last", "store")
+        self.last_verified = LastVerified(self.folder, "store")
         self.rollout = Rollout(self.metrics)
         self.watch = self.make_watch()
 
@@ -187,7 +187,7 @@ def test_a_registry_that_does_not_say_changes_nothing(
     assert not standing.is_confirmed
     outcome = "answered" if kind is ModelNotFound else "failed"
     assert setting.sample("treeserve_registry_checks_total", outcome=outcome) == 3 + (outcome == "answered")
-    assert len([record for record in caplog.records if "version 7 serves: " in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if "version 7 serves on; " in record.getMessage()]) == 1
     setting.registry.error = None
     assert setting.look().is_confirmed
     assert setting.prepared == ["7"]
@@ -235,7 +235,7 @@ def test_a_version_that_cannot_serve_is_rejected_and_the_old_one_stays(
     assert standing.trouble is not None
     assert (standing.trouble.version, standing.trouble.reason) == ("8", "golden row 3")
     assert setting.rollout.current.version.version == "7"
-    assert "flight-delay version 7 serves: flight-delay version 8 is rejected: golden row 3" in caplog.messages
+    assert "flight-delay version 7 serves on; flight-delay version 8 is rejected: golden row 3" in caplog.messages
     assert setting.sample("treeserve_rejections_total", role="champion", reason="ModelUnfit") == 1
     tried = ["7", "8"]
     for pause_s, is_tried in [(14, False), (2, True), (29, False), (2, True), (59, False), (2, True), (500, True)]:
@@ -305,7 +305,7 @@ def test_a_start_without_the_registry_serves_what_was_verified_last(
     standing = setting.look()
     assert setting.rollout.current.version.version == "7"
     assert not standing.is_confirmed
-    assert "flight-delay version 7 serves: no answer" in caplog.messages
+    assert f"flight-delay version 7 serves on; TREESERVE_MODEL_URI={URI}: no answer" in caplog.messages
     setting.registry.error = None
     setting.name("8")
     assert setting.look().is_confirmed
@@ -345,7 +345,7 @@ def test_a_first_start_that_fails_says_why(setting: Setting, caplog: pytest.LogC
     with pytest.raises(ModelNotReady, match="No model version serves: set the alias"):
         _ = setting.rollout.current
     [record] = [record for record in caplog.records if record.levelno == logging.CRITICAL]
-    assert record.getMessage() == "no model serves: set the alias"
+    assert record.getMessage() == "no model serves; TREESERVE_MODEL_URI=" + URI + ": set the alias"
     assert vars(record)["ecs"] == {"error.type": "ModelNotFound"}
     assert not standing.is_hopeless  # the alias may be set any time
 
@@ -398,7 +398,7 @@ def test_what_cannot_be_read_here_leaves_what_serves_and_is_prepared_again(
     setting.look()
     setting.name("8")
 
-    def fail(_: Prepared) -> Any:
+    def fail(_: Prepared, __: int | None) -> Any:
         raise ModelUnfit("is not whole")
 
     with monkeypatch.context() as patch:
@@ -460,7 +460,7 @@ def test_an_emptied_cache_folder_is_filled_again(setting: Setting) -> None:
     setting.look()
     assert prepared.file.is_file()
     assert setting.prepared == ["7", "7"]
-    shutil.rmtree(setting.folder / "last")
+    shutil.rmtree(setting.folder / "last_verified")
     setting.look()
     assert setting.last_verified.recall(URI) is not None
 

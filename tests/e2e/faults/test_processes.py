@@ -9,7 +9,6 @@ import re
 import signal
 import struct
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,27 +28,16 @@ def counted(server: Server, metric: str) -> float:
     return sum(float(value) for value in re.findall(rf"^{metric}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
 
 
-def workers_of(server: Server) -> list[int]:
-    """Its child processes that serve."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended meanwhile
-            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == server.process.pid and b"app.workers" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-    return sorted(found)
-
-
 def test_workers_killed(follow: Follow, registry: Registry, record: Record) -> None:
     """Of three workers one after the other is ended by kill -9, while the alias moves too."""
     server = follow(TREESERVE_WORKERS="3")
-    first = workers_of(server)
+    first = server.workers
     with registry.load(server.port, n_callers=8) as load:
         load.go_on()
         for pid in first:
             os.kill(pid, signal.SIGKILL)
             for _ in wait(90, every_s=0.05):
-                now = workers_of(server)
+                now = server.workers
                 if len(now) == 3 and pid not in now:
                     break
             load.go_on(100)
@@ -57,7 +45,7 @@ def test_workers_killed(follow: Follow, registry: Registry, record: Record) -> N
         load.wait_for("2")
     answered = sum(load.by_version.values())
     predictions = counted(server, 'treeserve_requests_total{route="/predict",status="200"}')
-    assert not set(first) & set(workers_of(server))
+    assert not set(first) & set(server.workers)
     assert load.n_wrong == 0
     # Each caller waits for one answer at a time, and a killed worker may have held the requests of all of them.
     assert len(load.failures) <= 8 * 3

@@ -21,6 +21,7 @@ from app.payload_log import PayloadLog
 from app.predictor import Predictor
 from app.shadow.roles import Cast, Roles
 from app.shadow.shadow import Shadow
+from tests.challengers import COMPARED
 
 
 class Log:
@@ -139,7 +140,7 @@ def test_with_a_challenger_all_go_into_its_shadow_first(predictor: Predictor, n_
     expected = [(str(i), j) for i in range(0, n_requests, 3) for j in range(2)]
     assert [(line["http.request.id"], line["treeserve.request.instance"]) for line in lines] == expected
     assert all("treeserve.challenger.prediction" in line for line in lines)
-    assert log.collectors.get_sample_value("treeserve_challenger_disagreement_count") == 2 * n_requests
+    assert log.collectors.get_sample_value("treeserve_challenger_disagreement_count", COMPARED) == 2 * n_requests
 
 
 @pytest.mark.parametrize("is_open", [True, False])

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.forest import _kernel, kernel_forest
+from app.forest import _kernel
+from app.forest.learner import pack_learner
 from tests.forests import WALKS, learner_of, train
 
 NODE = np.dtype([("value", "<f4"), ("link", "<u4")])
@@ -17,7 +18,7 @@ NODE = np.dtype([("value", "<f4"), ("link", "<u4")])
 def arrays() -> dict[str, Any]:
     """What the kernel is given for a forest of 36 trees with categories."""
     booster, _ = train({"objective": "binary:logistic"})
-    return {**kernel_forest.pack_learner(learner_of(booster), None), "walk": None}
+    return {**pack_learner(learner_of(booster), None), "walk": None}
 
 
 def items(arrays: dict[str, Any], name: str, dtype: Any) -> Any:

@@ -12,6 +12,7 @@ import xgboost
 from app.errors import ModelUnfit
 from app.forest import kernel_forest
 from app.forest.kernel_forest import FloatMatrix, KernelForest
+from app.forest.learner import _read_base_scores, pack_learner
 from app.forest.packing import NotCovered
 from tests.forests import KINDS, OBJECTIVES, WALKS, learner_of, train, with_invalid_codes
 
@@ -142,14 +143,13 @@ def test_a_walk_that_the_processor_has_not_is_refused() -> None:
         KernelForest.of_learner(learner_of(booster), n_rounds=None, walk="avx9000")
 
 
-def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never more than there are cores, and with the same bits."""
+def test_large_batches_are_shared_among_threads() -> None:
+    """Never more than were allowed, and with the same bits."""
     booster, rows = train({"objective": "multi:softprob", "num_class": 3})
     rows = np.tile(rows, (20, 1))
     expected = booster.predict(xgboost.DMatrix(rows, feature_types=list("cqqqq"), enable_categorical=True))
     for cores in (1, 3):
-        monkeypatch.setattr(kernel_forest, "_cores", lambda cores=cores: cores)
-        forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
+        forest = KernelForest(pack_learner(learner_of(booster), None), n_threads=cores)
         others = set(threading.enumerate())
         np.testing.assert_array_equal(forest.predictions(rows), expected)
         assert forest.predictions(rows[:5]).shape == (5, 3)
@@ -161,11 +161,11 @@ def test_large_batches_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch)
             assert not thread.is_alive()
 
 
-def test_the_batches_of_two_forests_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batches_of_two_forests_do_not_wait_for_each_other() -> None:
     """One model version may take a hundred times as long as the other."""
-    monkeypatch.setattr(kernel_forest, "_cores", lambda: 2)
     booster, rows = train({"objective": "multi:softprob", "num_class": 3})
-    slow, quick = (KernelForest.of_learner(learner_of(booster), n_rounds=None) for _ in range(2))
+    packed = pack_learner(learner_of(booster), None)
+    slow, quick = (KernelForest(packed, n_threads=2) for _ in range(2))
     is_open = threading.Event()
     stuck = [slow._threads.submit(is_open.wait, 20) for _ in range(2)]
     assert len(quick.predictions(np.tile(rows, (20, 1)))) == 20 * len(rows)
@@ -173,11 +173,10 @@ def test_the_batches_of_two_forests_do_not_wait_for_each_other(monkeypatch: pyte
     is_open.set()
 
 
-def test_a_batch_that_is_not_large_enough_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_is_not_large_enough_wakes_no_thread() -> None:
     """It would be done before they are."""
     booster, rows = train({"objective": "binary:logistic"})
-    monkeypatch.setattr(kernel_forest, "_cores", lambda: 2)
-    forest = KernelForest.of_learner(learner_of(booster), n_rounds=None)
+    forest = KernelForest(pack_learner(learner_of(booster), None), n_threads=2)
     n_trees = booster.num_boosted_rounds()
     limit = -(-2 * kernel_forest._WORK_OF_A_THREAD // n_trees)
     many = np.tile(rows, (limit // len(rows) + 1, 1))[:limit]
@@ -193,4 +192,4 @@ def test_a_batch_that_is_not_large_enough_wakes_no_thread(monkeypatch: pytest.Mo
 def test_base_scores_are_read_as_every_xgboost_wrote_them(text: str, n_groups: int, expected: list[float]) -> None:
     """Bare before 3.1, one for each output since."""
     learner = {"learner_model_param": {"base_score": text}}
-    assert kernel_forest._read_base_scores(learner, n_groups).tolist() == expected
+    assert _read_base_scores(learner, n_groups).tolist() == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -114,6 +115,40 @@ def test_no_password_is_among_its_arguments(
     preparation(local)
     assert len(commands) == 1
     assert "secret" not in str(commands)
+
+
+def test_what_it_warns_of_stands_in_the_log(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With no password; and of a good model there is nothing to tell."""
+    prepared = preparation(local)
+    assert caplog.messages == []
+    answer = json.dumps(prepared.to_json())
+    told = "an old format\n", "slow: http://user:secret@store/x\n"
+    monkeypatch.setattr(child, "_run", lambda *_, **__: (0, f"{told[0]}{answer}\n", told[1]))
+    prepared.file.unlink()
+    assert preparation(local) == prepared
+    assert caplog.messages == [f"{local} was made ready, and of that was told: an old format\nslow: http://store/x"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems choose otherwise")
+def test_it_is_killed_before_what_serves(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory runs out while it has several copies of a model."""
+    scores: set[str] = set()
+    communicate = subprocess.Popen.communicate
+
+    def look(process: subprocess.Popen[str], asked: str | None, **__: Any) -> Any:
+        for _ in wait():
+            scores.add(Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip())
+            if "1000" in scores:
+                break
+        return communicate(process, asked, timeout=60)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", look)
+    preparation(local)
+    assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such policy")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from app.last_verified import LastVerified
 from app.model_version import ModelVersion
 from app.preparation.cleaning import KEPT_FOR_S, clean
+from app.preparation.last_verified import LastVerified
 from app.preparation.prepare import prepare
 from app.preparation.prepared import Prepared
 from app.registry.registry import MlflowRegistry
+from tests.services import wait
 
 LONG_AGO_S = KEPT_FOR_S + 60
 
@@ -61,7 +64,7 @@ def test_what_was_used_within_a_week_stays(cache: Path, kept: Prepared, version:
 
 def test_what_was_verified_last_for_some_uri_stays(cache: Path, kept: Prepared) -> None:
     """Until another one is: a process may have served it for months, and start again."""
-    last = LastVerified(cache / "last_verified", "store")
+    last = LastVerified(cache, "store")
     last.remember("u", kept)
     age(kept.folder, kept.file, *(cache / "last_verified").iterdir())
     clean(cache)
@@ -72,6 +75,32 @@ def test_what_was_verified_last_for_some_uri_stays(cache: Path, kept: Prepared) 
     clean(cache)
     assert not kept.folder.exists()
     assert not kept.file.exists()
+
+
+def test_it_stays_wherever_the_folder_is(cache: Path, kept: Prepared, tmp_path: Path) -> None:
+    """Two machines may have the same folder in different places."""
+    LastVerified(cache, "store").remember("u", kept)
+    age(kept.folder, kept.file)
+    clean(cache.rename(tmp_path / "mounted elsewhere"))
+    (elsewhere,) = tmp_path.glob("mounted*")
+    assert (elsewhere / kept.folder.relative_to(cache)).is_dir()
+    assert (elsewhere / kept.file.relative_to(cache)).is_file()
+
+
+def test_a_folder_goes_only_while_nobody_puts_something_into_it(cache: Path, kept: Prepared) -> None:
+    """Or who does would fail."""
+    age(kept.folder)
+    with (cache / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cleaning = threading.Thread(target=clean, args=(cache,), daemon=True)
+        cleaning.start()
+        for _ in wait():
+            if not kept.folder.exists():
+                break
+        cleaning.join(0.2)
+        assert kept.folder.parent.is_dir()
+    cleaning.join(20)
+    assert not kept.folder.parent.exists()
 
 
 def test_what_is_not_ours_stays(cache: Path, kept: Prepared) -> None:

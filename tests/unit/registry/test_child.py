@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +103,7 @@ def test_a_store_that_cannot_be_used_is_told_as_that(monkeypatch: pytest.MonkeyP
 def test_files_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """With MLflow's first line, and what to do."""
     plan(monkeypatch, code=code, message="Model m-7 not found.\nmore")
-    told = r"^Model m-7 not found\. Name another model version in TREESERVE_MODEL_URI$"
+    told = r"^Model m-7 not found\. Name another model version in the model URI$"
     with pytest.raises(ModelNotFound, match=told):
         child.download("models:/m-7", tmp_path, "http://mlflow:5000")
     with pytest.raises(ModelNotFound, match=r"the path is correct\. Name another model version"):
@@ -223,3 +225,18 @@ def test_a_version_that_is_not_ready_is_refused(monkeypatch: pytest.MonkeyPatch)
     plan(monkeypatch, status="PENDING_REGISTRATION")
     with pytest.raises(ModelNotFound, match="flight-delay version 7 is not ready in the registry"):
         child.resolve(BY_ALIAS, "file:///store")
+
+
+def test_no_password_is_among_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody on the machine can read those."""
+    commands: list[Any] = []
+    run = subprocess.run
+
+    def note(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    child.download("https://user:secret@store/model", tmp_path, "x")
+    assert len(commands) == 1
+    assert "secret" not in str(commands)

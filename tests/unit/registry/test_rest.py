@@ -81,7 +81,7 @@ def test_an_unknown_alias_is_told_with_those_that_are_there(server: FakeServer, 
 @pytest.mark.parametrize(
     ("versions", "told"),
     [
-        (["3", "1"], r"\(its versions: 3, 1\)\. Name another in TREESERVE_MODEL_URI$"),
+        (["3", "1"], r"\(its versions: 3, 1\)\. Name another in the model URI$"),
         (list(map(str, range(20, 0, -1))), r"\(its versions: 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, …\)"),
         ([], r"\(its versions: none\)"),
     ],

@@ -95,6 +95,10 @@ def test_questions_that_never_end_do_not_pile_up(server: FakeServer, monkeypatch
     told = [unreachable(server) for _ in range(5)]
     assert ["has not answered what it was asked before" in text for text in told] == [False] * 2 + [True] * 3
     assert threading.active_count() - before <= 2 + 2  # and the server's own
+    server.ended.set()
+    for thread in threading.enumerate():
+        if thread.name == "registry":  # it lets go of what stands for `_asking` here
+            thread.join(20)
 
 
 def test_an_answer_is_not_read_without_end(server: FakeServer) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from app.predictor import Predictor
 from tests.challengers import (
+    COMPARED,
     Changed,
     changed,
 )
@@ -25,14 +26,14 @@ def test_every_line_has_both_predictions(predictor: Predictor, challenger: Predi
     np.testing.assert_array_equal(np.array([line["treeserve.prediction"] for line in lines], np.float32), one)
     np.testing.assert_array_equal(np.array([line[OTHER] for line in lines], np.float32), other)
     assert {line["treeserve.challenger.version"] for line in lines} == {"8"}
-    assert both.sample("treeserve_challenger_disagreement_count") == 300
+    assert both.sample("treeserve_challenger_disagreement_count", **COMPARED) == 300
     difference = np.abs(one.astype(float) - other)
-    assert both.sample("treeserve_challenger_disagreement_sum") == pytest.approx(difference.sum())
-    assert both.sample("treeserve_challenger_disagreement_bucket", le="0.1") == np.sum(difference <= 0.1)
+    assert both.sample("treeserve_challenger_disagreement_sum", **COMPARED) == pytest.approx(difference.sum())
+    assert both.sample("treeserve_challenger_disagreement_bucket", le="0.1", **COMPARED) == np.sum(difference <= 0.1)
     n_agree = np.sum((one >= 0.5) == (other >= 0.5))
     assert 0 < n_agree < 300
-    assert both.sample("treeserve_challenger_decisions_total", agree="true") == n_agree
-    assert both.sample("treeserve_challenger_decisions_total", agree="false") == 300 - n_agree
+    assert both.sample("treeserve_challenger_decisions_total", agree="true", **COMPARED) == n_agree
+    assert both.sample("treeserve_challenger_decisions_total", agree="false", **COMPARED) == 300 - n_agree
     assert both.dropped() == {}
 
 
@@ -72,7 +73,7 @@ def test_all_requests_are_compared_whatever_the_log_wants(
     with beside(predictor, challenger, sample_rate=sample_rate, is_logged=is_logged) as both:
         for i in range(100):
             both.answer(f"{i:032x}", INSTANCES[i : i + 1])
-    assert both.sample("treeserve_challenger_disagreement_count") == 100
+    assert both.sample("treeserve_challenger_disagreement_count", **COMPARED) == 100
     recorded = {line["http.request.id"] for line in both.lines()}
     assert recorded == {f"{i:032x}" for i in range(100) if both.log.wants(f"{i:032x}")}
     assert len(recorded) == pytest.approx(100 * sample_rate * is_logged, abs=0 if sample_rate in (0, 1) else 25)

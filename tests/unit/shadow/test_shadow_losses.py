@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from app.predictor import Predictor
+from app.shadow.answered import Answered
+from app.shadow.roles import Cast
 from tests.boosters import INPUTS, make_model, make_table, make_target, train_booster
 from tests.challengers import (
+    COMPARED,
     Gate,
     changed,
     failing,
@@ -58,7 +61,7 @@ def test_an_answer_that_is_not_finite_costs_only_its_own_request(predictor: Pred
         both.answer_together(INSTANCES[:4])
     assert [OTHER in line for line in both.lines()] == [True, False, False, False]
     assert both.dropped() == {"failed": 3}
-    assert both.sample("treeserve_challenger_disagreement_count") == 1
+    assert both.sample("treeserve_challenger_disagreement_count", **COMPARED) == 1
 
 
 def test_bodies_that_the_challenger_refuses_cost_only_their_own_requests(predictor: Predictor, tmp_path: Path) -> None:
@@ -118,3 +121,17 @@ def test_the_end_waits_for_no_challenger_and_loses_no_line(predictor: Predictor,
     ]
     assert both.dropped() == {"closed": 6}
     assert all(both.sample("treeserve_payload_dropped_total", reason=reason) == 0 for reason in ("closed", "not_made"))
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_all_that_waits_counts(predictor: Predictor, challenger: Predictor, *, is_wanted: bool) -> None:
+    """Body, matrix and predictions, and as much again for the lines of what is not plain; each once."""
+    body, matrix, predictions = b"x" * 1000, np.zeros((10, 4), np.float32), np.zeros((10, 3), np.float32)
+    lines = predictor.decoder.gather_lines(predictor.log_members, "")
+    answered = Answered(Cast(predictor, challenger).usual, lines)
+    told = "0.5," * 10
+    if is_wanted:
+        lines.add(body, told, "r", None, 0, 0)
+    answered.add(body, matrix, predictions, is_wanted=is_wanted)
+    objects = 512
+    assert answered.n_bytes == len(body) + matrix.nbytes + predictions.nbytes + objects + len(told) * is_wanted

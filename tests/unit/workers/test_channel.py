@@ -44,3 +44,26 @@ def test_who_reads_learns_that_the_other_is_gone(ends: tuple[socket.socket, sock
     channel.send({"a": 1})
     channel.send({"a": 1})
     assert list(channel) == []
+
+
+def test_who_sends_waits_for_nobody(ends: tuple[socket.socket, socket.socket]) -> None:
+    """It is the event loop that sends, and the other end may be stopped; what does not fit is lost."""
+    channel = Channel(ends[0])
+    for number in range(1100):
+        channel.send({"n": number, "x": "y" * 10_000})
+    numbers = []
+    for message in Channel(ends[1]):
+        numbers.append(message["n"])
+        if len(numbers) == 1000:
+            break
+    assert numbers == list(range(1000))
+
+
+def test_what_was_to_be_sent_goes_out_at_the_end(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A worker's last words: that it cannot serve, and what it has counted."""
+    channel = Channel(ends[0])
+    for number in range(50):
+        channel.send({"n": number, "x": "y" * 1000})
+    channel.close()
+    ends[0].shutdown(socket.SHUT_WR)
+    assert [message["n"] for message in Channel(ends[1])] == list(range(50))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.last_verified import LastVerified
 from app.model_version import ModelVersion
+from app.preparation.last_verified import LastVerified
 from app.preparation.prepared import Prepared
 
 
@@ -20,13 +20,13 @@ def prepared(version: ModelVersion) -> Prepared:
 
 def test_it_is_kept_by_uri_and_store(prepared: Prepared, tmp_path: Path) -> None:
     """Another store may call something else the same."""
-    kept = LastVerified(tmp_path / "last", "a")
+    kept = LastVerified(tmp_path, "a")
     assert kept.recall("u") is None
     kept.remember("u", prepared)
     kept.remember("u", replace(prepared, version=replace(prepared.version, version="8")))
     kept.remember("v", prepared)
     assert kept.recall("u") == replace(prepared.version, version="8")
-    assert LastVerified(tmp_path / "last", "b").recall("u") is None
+    assert LastVerified(tmp_path, "b").recall("u") is None
 
 
 def test_its_files_may_come_from_the_cache(prepared: Prepared, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_what_is_damaged_is_nothing(prepared: Prepared, tmp_path: Path, content:
     """A half-written disk must not keep the service from starting."""
     kept = LastVerified(tmp_path, "a")
     kept.remember("u", prepared)
-    (file,) = tmp_path.iterdir()
+    (file,) = (tmp_path / "last_verified").iterdir()
     file.write_bytes(content)
     assert kept.recall("u") is None
 
@@ -51,5 +51,5 @@ def test_what_is_damaged_is_nothing(prepared: Prepared, tmp_path: Path, content:
 def test_what_cannot_be_kept_is_said(prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It serves all the same."""
     (tmp_path / "file").touch()
-    LastVerified(tmp_path / "file" / "last", "a").remember("u", prepared)
+    LastVerified(tmp_path / "file", "a").remember("u", prepared)
     assert "cannot be kept" in caplog.text

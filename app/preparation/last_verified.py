@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +17,28 @@ from app.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
+_FOLDER = "last_verified"
 _MAX_SERVED = 100
 
 
 class LastVerified:
     """
-    A file for each URI, in a folder that several processes may share; the last one to write is right.
+    A file for each URI, in a cache folder that several processes may share; the last one to write is right.
 
     What a file names is what `app.preparation.cleaning` leaves in the cache folder, however old it is.
     """
 
-    def __init__(self, folder: Path, stores: str) -> None:
+    def __init__(self, cache_dir: Path, stores: str) -> None:
         """
-        Name the folder.
+        Name the places.
 
         Parameters
         ----------
-        folder : pathlib.Path
+        cache_dir : pathlib.Path
         stores : str
             The registry's addresses: the same URI means something else in another one.
         """
-        self._folder = folder
+        self._folder = cache_dir / _FOLDER
         self._stores = stores
 
     def remember(self, uri: str, prepared: Prepared) -> None:
@@ -67,3 +70,18 @@ class LastVerified:
 
     def _place(self, uri: str) -> Path:
         return self._folder / hashlib.sha256(json.dumps([self._stores, uri]).encode()).hexdigest()
+
+
+def find_kept_names(cache_dir: Path) -> Iterator[str]:
+    """
+    The names of all that was verified last, whatever the URI, and of the records that say so.
+
+    Names and no paths: machines that share a cache folder may have it in different places, and of what is in it each
+    name is a digest.
+    """
+    for record in (cache_dir / _FOLDER).glob("*"):
+        yield record.name
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            prepared = Prepared.from_json(json.loads(record.read_bytes()))
+            yield prepared.folder.name
+            yield prepared.file.name
