@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from app.errors import SignatureChanged
 from app.signature import Feature, FeatureType, Signature
 
 # Of XGBoost's objectives; what all others predict is on a scale of its own.
 _PROBABILITIES = {"binary:logistic", "reg:logistic", "multi:softprob"}
 _CLASSES = {"binary:hinge", "multi:softmax"}
+
+_MAX_SHOWN = 5
 
 # What a feature's values may be read as from now on, so that all that were valid still are, and mean the same.
 _WIDER = {
@@ -52,6 +55,23 @@ class Interface:
     signature: Signature
     scale: Scale
     n_outputs: int
+
+
+def check_compatible(old: Interface, new: Interface) -> None:
+    """
+    Refuse an interface that callers of the old one would have to change for.
+
+    Raises
+    ------
+    SignatureChanged
+        With the first of the reasons.
+    """
+    if reasons := find_contradictions(old, new):
+        shown = "; ".join(reasons[:_MAX_SHOWN]) + ("; …" if reasons[_MAX_SHOWN:] else "")
+        raise SignatureChanged(
+            f"callers of what serves would have to change: {shown}. If they are ready for it, set "
+            "TREESERVE_SIGNATURE_POLICY=any"
+        )
 
 
 def find_contradictions(old: Interface, new: Interface) -> list[str]:

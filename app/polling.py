@@ -54,6 +54,7 @@ class RegistryWatch:
             if uri
         }
         self._wakes = {role: threading.Event() for role in self._watches}
+        self._asked: set[Role] = set()  # about which somebody wants to know now
         self._failures: dict[Role, str] = {}  # that other processes have told
         self._is_closed = False
 
@@ -65,6 +66,7 @@ class RegistryWatch:
 
     def refresh(self) -> None:
         """Look now, whatever the URIs are; a version that was rejected is tried again."""
+        self._asked.update(self._wakes)
         for wake in self._wakes.values():
             wake.set()
 
@@ -74,18 +76,23 @@ class RegistryWatch:
         self.refresh()
 
     def distrust(self, role: Role, failure: str) -> None:
-        """Note that another process could not read what was prepared, and prepare it anew."""
-        self._failures[role] = failure
-        self._wakes[role].set()
+        """Note that another process could not read what was prepared, which is looked at then."""
+        if not self._watches[role].is_held_back:
+            self._failures[role] = failure
+            self._wakes[role].set()
 
     def _poll(self, role: Role, tell: Tell) -> None:
         watch, is_asked, n_vain = self._watches[role], False, 0
         while not self._is_closed:
             pause_s: float | None = _FIRST_PAUSE_S
+            if role is Role.CHALLENGER and not self._watches[Role.CHAMPION].interface:
+                self._wakes[role].wait(pause_s)  # it could be compared with nothing
+                continue
             try:
                 if failure := self._failures.pop(role, None):
                     watch.distrust(failure)
                 standing = watch.check(at_once=is_asked)
+                self._failures.pop(role, None)  # they were told of what stood before
                 if failure := tell(role, standing):
                     watch.distrust(failure)
                 else:
@@ -93,9 +100,10 @@ class RegistryWatch:
                     pause_s = self._pause_s(standing, n_vain)
             except Exception:  # a fault of ours, or no memory, which must not end the watch
                 log.exception("the registry could not be looked at; it is tried again")
-            is_asked = self._wakes[role].wait(pause_s)
-            if is_asked:
+            if self._wakes[role].wait(pause_s):
                 self._wakes[role].clear()
+            is_asked = role in self._asked
+            self._asked.discard(role)
 
     def _pause_s(self, standing: Standing, n_vain: int) -> float | None:
         if standing.is_hopeless or (standing.is_pinned and standing.is_confirmed):

@@ -13,12 +13,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from app.compatibility import Interface, find_contradictions
-from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit, SignatureChanged
+from app.compatibility import Interface, check_compatible
+from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.predictor import Predictor
@@ -74,6 +73,7 @@ class Watch:
         self.standing = Standing(uri)
         self.interface: Interface | None = None
         self._distrusted: Trouble | None = None
+        self._is_withdrawn = False
 
     def check(self, *, at_once: bool = False) -> Standing:
         """
@@ -100,18 +100,23 @@ class Watch:
         self._metrics.registry_checks.labels("answered" if is_answered else "failed").inc()
         return self.standing
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether a process could not read what was prepared, and it is too early to look at that again."""
+        trouble = self.standing.trouble
+        return trouble is not None and trouble is self._distrusted and time.monotonic() < trouble.retry_at_s
+
     def distrust(self, failure: str) -> None:
-        """Note that a process could not read what was prepared: it is prepared anew, the first time at once."""
+        """
+        Note that a process could not read what was prepared.
+
+        Who finds it damaged throws it away; so it is prepared anew, the first time at once.
+        """
         before = self.standing
-        if before.prepared is None:
+        if before.prepared is None or self.is_held_back:
             return
-        with suppress(OSError):
-            before.prepared.file.unlink()
         version = before.prepared.version.version
-        trouble = Trouble.of(ModelUnfit(failure), version, self._distrusted)
-        if trouble.n_times == 1:
-            trouble = replace(trouble, retry_at_s=time.monotonic())
-        self._distrusted = trouble
+        self._distrusted = trouble = Trouble.of(ModelUnfit(failure), version, self._distrusted, retries_at_once=True)
         self._metrics.rejections.labels(self._role, trouble.kind).inc()
         self.standing = replace(before, trouble=trouble)
 
@@ -127,13 +132,9 @@ class Watch:
         interface, replaced = _call(read_interface, prepared), self._replaces()
         # What has served under this URI may always come back: a rollback must not depend on what came after it.
         is_known = self._last_verified.has_served(self.standing.uri, version)
-        if replaced and not is_known and (reasons := find_contradictions(replaced, interface)):
-            shown = "; ".join(reasons[:5]) + ("; …" if reasons[5:] else "")
-            raise SignatureChanged(
-                f"callers of what serves would have to change: {shown}. If they are ready for it, set "
-                "TREESERVE_SIGNATURE_POLICY=any"
-            )
-        self.interface = interface
+        if replaced and not is_known:
+            check_compatible(replaced, interface)
+        self.interface, self._is_withdrawn = interface, False
         self._last_verified.remember(self.standing.uri, prepared)
         return prepared
 
@@ -141,9 +142,11 @@ class Watch:
         """How things stand when the registry does not answer, or names a version that cannot serve."""
         before = self.standing
         trouble = Trouble.of(error, rejected.version if rejected else None, before.trouble)
-        prepared = None if before.is_absent else before.prepared or self._recall(rejected)
         if self._role is Role.CHALLENGER and rejected is None and isinstance(error, ModelNotFound):
-            prepared = None  # there is none, or none any more
+            self._is_withdrawn = True  # there is none, or none any more
+            self._last_verified.forget(before.uri)
+        known = before.prepared if before.prepared and before.prepared.file.is_file() else None
+        prepared = None if self._is_withdrawn else known or self._recall(rejected) or before.prepared
         if rejected:
             self._metrics.rejections.labels(self._role, trouble.kind).inc()
         standing = replace(before, prepared=prepared, trouble=trouble)
@@ -238,10 +241,10 @@ class Rollout:
 
     def _staleness_s(self) -> float:
         """Seconds since the registry last said that the champion is what it names."""
-        standing = self.standings.get(Role.CHAMPION)
-        if standing and standing.is_pinned and standing.is_confirmed:
+        standing = self.standings.get(Role.CHAMPION, Standing(""))
+        if standing.is_pinned and standing.is_confirmed:
             return 0.0  # it is never asked again
-        return time.monotonic() - ((standing and standing.confirmed_at_s) or self._began_at_s)
+        return time.monotonic() - (standing.confirmed_at_s or self._began_at_s)
 
 
 def _call(do: Callable[..., T], *arguments: object) -> T:

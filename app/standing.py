@@ -46,10 +46,12 @@ class Trouble:
     retry_at_s: float
 
     @classmethod
-    def of(cls, error: ModelError, version: str | None, before: Trouble | None) -> Trouble:
-        """An error, met once more if the trouble before is the same version's."""
+    def of(
+        cls, error: ModelError, version: str | None, before: Trouble | None, *, retries_at_once: bool = False
+    ) -> Trouble:
+        """An error, met once more if the trouble before is the same version's; the first retry may be at once."""
         n_times = before.n_times + 1 if before and before.version == version else 1
-        pause_s = pause_before(n_times, _FIRST_RETRY_S, _LAST_RETRY_S)
+        pause_s = 0.0 if retries_at_once and n_times == 1 else pause_before(n_times, _FIRST_RETRY_S, _LAST_RETRY_S)
         return cls(type(error).__name__, str(error), version, time.time(), n_times, time.monotonic() + pause_s)
 
     def holds_back(self, version: ModelVersion) -> bool:
@@ -93,8 +95,9 @@ class Standing:
 
     @property
     def is_absent(self) -> bool:
-        """Whether nothing shall serve, as the registry has said."""
-        return self.prepared is None and self.trouble is not None and self.trouble.kind == ModelNotFound.__name__
+        """Whether nothing shall serve, because the registry names nothing."""
+        trouble = self.trouble
+        return not self.prepared and bool(trouble and not trouble.version and trouble.kind == ModelNotFound.__name__)
 
     @property
     def is_hopeless(self) -> bool:

@@ -112,7 +112,7 @@ class Preparation:
                 "too little memory"
             ) from None
         if told:  # XGBoost's warnings, a damaged copy in the cache folder
-            log.warning("%s was made ready, and of that was told: %s", version, told[:_MAX_TOLD_CHARACTERS])
+            log.warning("while %s was made ready: %s", version, told[:_MAX_TOLD_CHARACTERS])
         return answer
 
     def _add_spare_folder(self) -> None:

@@ -25,11 +25,14 @@ def clean(cache_dir: Path) -> None:
     serves it has in its memory.
     """
     kept = set(find_kept_names(cache_dir))
-    for path in [*cache_dir.glob("prepared/*"), *cache_dir.glob("*/*")]:
+    for path in cache_dir.glob("*/*"):
         with suppress(OSError):
             is_ours = _DIGEST.fullmatch(path.name) or path.name.startswith(ASIDE)
             if is_ours and path.name not in kept and _age_s(path) > KEPT_FOR_S:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if path.is_file():
+                    path.unlink()
+                    continue
+                shutil.rmtree(path)
                 with locked(cache_dir):  # or it would be gone while an entry is put into it
                     path.parent.rmdir()  # once it is empty
 

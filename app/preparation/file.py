@@ -7,6 +7,7 @@ walks, as they are. Before a predictor leaves here it has answered a trial with 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -106,6 +107,7 @@ def read_prepared(prepared: Prepared, n_threads: int | None = None) -> Predictor
     )
     trial = document["trial"]
     if trial["answers"] != _answer_trial(predictor, trial["instances"]):
+        _throw_away(prepared.file)
         raise ModelUnfit(f"{prepared.version} answers otherwise here than where it was verified")
     return predictor
 
@@ -149,6 +151,8 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
                 found.update(arrays[name])
             is_whole = digest == found.hexdigest().encode() and not source.read(1)
     except OSError as error:
+        if error.errno == errno.EIO:  # the disk has lost it
+            _throw_away(file)
         raise ModelUnfit(f"what was prepared of it cannot be read: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         is_whole = False

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.model_version import ModelVersion
 from app.preparation.prepared import Prepared
-from app.whole_file import write_whole
+from app.whole_file import ASIDE, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,13 @@ class LastVerified:
         except OSError as error:
             log.warning("that %s is verified cannot be kept (%s): no start without a registry", prepared.version, error)
 
+    def forget(self, uri: str) -> None:
+        """Recall nothing any more; what has served stays known."""
+        document = self._read(uri)
+        if "version" in document:
+            with suppress(OSError):
+                write_whole(self._place(uri), json.dumps({"served": document.get("served", [])}).encode())
+
     def recall(self, uri: str) -> ModelVersion | None:
         """What was verified last, as a version whose files may come from the cache folder; None if nothing was."""
         try:
@@ -80,6 +87,8 @@ def find_kept_names(cache_dir: Path) -> Iterator[str]:
     name is a digest.
     """
     for record in (cache_dir / _FOLDER).glob("*"):
+        if record.name.startswith(ASIDE):
+            continue
         yield record.name
         with suppress(OSError, ValueError, TypeError, KeyError):
             prepared = Prepared.from_json(json.loads(record.read_bytes()))

@@ -60,5 +60,6 @@ def sqlite_path(uri: str) -> Path:
 
 
 def without_credentials(text: str) -> str:
-    """Take user and password out of every address in a text that a person or a log will see."""
-    return re.sub(r"//[^/\s]*@", "//", text)
+    """Take user, password and query out of every address in a text that a person or a log will see."""
+    # A signed address of an artifact store's has all that is secret in its query.
+    return re.sub(r"(//[^\s?]*)\?[^\s'\"]+", r"\1", re.sub(r"//[^/\s]*@", "//", text))

@@ -42,8 +42,10 @@ def run(app: FastAPI, drain: Drain, listener: socket.socket, status: Callable[[]
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, stop)
     threading.Thread(target=_end_in_time, args=(drain, status), name="deadline", daemon=True).start()
-    server.run([listener])
-    drain.begin(with_grace=False)  # where it has never begun to serve
+    try:
+        server.run([listener])
+    finally:
+        drain.begin(with_grace=False)  # where it has never begun to serve
     return status()
 
 

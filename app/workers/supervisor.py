@@ -134,7 +134,7 @@ class Supervisor:
 
     async def _keep(self, number: int) -> None:
         """Have one worker running until told to end."""
-        n_short = 0
+        n_lives = n_short = 0
         while not self._is_ending.is_set():
             began_s = time.monotonic()
             try:
@@ -142,7 +142,9 @@ class Supervisor:
             except OSError as error:  # there is no memory, process or descriptor left for it
                 why = f"cannot be started: {error}"
             else:
-                if status == CANNOT_START and not self._is_ending.is_set():  # it has said why
+                is_new = n_lives == 0
+                n_lives += 1
+                if status == CANNOT_START and is_new and not self._is_ending.is_set():  # it has said why
                     self._end(signal.SIGINT, status=1)
                 ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
                 why = f"{ended}; another one takes its place"

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.errors import ModelNotFound
+from app import polling as polling_module
+from app import standing as standing_module
+from app.errors import ModelNotFound, RegistryUnreachable
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.polling import RegistryWatch
@@ -28,7 +30,7 @@ ALIAS = "models:/flight-delay@champion"
 class Polled:
     """A registry that is polled, and what was told."""
 
-    def __init__(self, registry: Any, folder: Path, **settings: Any) -> None:
+    def __init__(self, registry: Any, folder: Path, *, is_started: bool = True, **settings: Any) -> None:
         self.registry = registry
         self.told: queue.SimpleQueue[tuple[Role, Standing]] = queue.SimpleQueue()
         self.watch = RegistryWatch(
@@ -38,7 +40,8 @@ class Polled:
             LastVerified(folder / "last", "store"),
             Metrics(CollectorRegistry()),
         )
-        self.watch.start(lambda role, standing: self.told.put((role, standing)))
+        if is_started:
+            self.watch.start(lambda role, standing: self.told.put((role, standing)))
 
     def next(self, role: Role = Role.CHAMPION) -> Standing:
         """What is told next of a role."""
@@ -155,7 +158,7 @@ def test_the_policy_says_whether_the_signature_may_change(
     polled: Any, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, policy: str, is_confirmed: bool
 ) -> None:
     """For the challenger too, who may be asked as a canary."""
-    monkeypatch.setattr("app.rollout.find_contradictions", lambda *_: ["'wind' is gone"])
+    monkeypatch.setattr("app.compatibility.find_contradictions", lambda *_: ["'wind' is gone"])
     one = polled(signature_policy=policy, challenger_uri="models:/flight-delay@challenger")
     assert one.next().is_confirmed
     registry.version = "8"
@@ -186,3 +189,83 @@ def test_a_look_that_cannot_be_told_is_not_the_last(registry: FakeRegistry, tmp_
     for _ in range(3):
         told.get(timeout=SOON_S)
     again.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are a fiftieth of what they are."""
+    monkeypatch.setattr(standing_module, "_FIRST_RETRY_S", 0.3)
+    monkeypatch.setattr(polling_module, "_FIRST_PAUSE_S", 0.02)
+
+
+class Reader:
+    """A process that cannot read the first `n_failing` times."""
+
+    def __init__(self, n_failing: float) -> None:
+        self.n_failing = n_failing
+        self.n_read = 0
+        self.reads = threading.Event()
+
+    def read(self) -> str | None:
+        """Why it cannot, if it cannot."""
+        self.n_read += 1
+        if self.n_read <= self.n_failing:
+            return "no memory"
+        self.reads.set()
+        return None
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("is_told_later", [True, False])
+def test_a_reader_that_fails_in_passing_reads_at_last(polled: Any, *, is_told_later: bool) -> None:
+    """Whether it is the process itself or a worker of it; between two tries there are pauses."""
+    reader = Reader(3)
+    one = polled(poll_interval_s=0.05, is_started=False)
+
+    def tell(role: Role, _: Standing) -> str | None:
+        failure = reader.read()
+        if failure and is_told_later:
+            one.watch.distrust(role, failure)
+            return None
+        return failure
+
+    one.watch.start(tell)
+    assert reader.reads.wait(SOON_S)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_no_worker_can_read_is_not_looked_at_without_pause(polled: Any) -> None:
+    """It is tried later and later."""
+    reader = Reader(float("inf"))
+    one = polled(poll_interval_s=60, is_started=False)
+
+    def tell(role: Role, _: Standing) -> None:
+        if failure := reader.read():
+            one.watch.distrust(role, failure)
+
+    one.watch.start(tell)
+    threading.Event().wait(0.5)
+    assert 2 <= reader.n_read <= 4
+
+
+def test_a_failure_that_was_told_of_what_stood_before_is_forgotten(polled: Any, registry: FakeRegistry) -> None:
+    """A worker may be told, fail and say so while the next is prepared."""
+    registry.may_fetch.clear()
+    one = polled(poll_interval_s=60, is_started=False)
+    told: queue.SimpleQueue[Standing] = queue.SimpleQueue()
+    one.watch.start(lambda _, standing: told.put(standing))
+    one.watch.distrust(Role.CHAMPION, "is not whole")
+    registry.may_fetch.set()
+    assert told.get(timeout=SOON_S).is_confirmed
+    assert one.is_quiet()
+
+
+def test_a_challenger_waits_until_it_is_known_what_callers_go_by(polled: Any, registry: FakeRegistry) -> None:
+    """Or one with another signature would be let in."""
+    registry.failure = RegistryUnreachable("x")
+    one = polled(poll_interval_s=0.02, challenger_uri="models:/flight-delay@challenger")
+    threading.Event().wait(0.2)
+    registry.failure = None
+    order = [one.told.get(timeout=SOON_S) for _ in range(60)]
+    first = next(place for place, (role, _) in enumerate(order) if role is Role.CHALLENGER)
+    assert any(role is Role.CHAMPION and standing.is_confirmed for role, standing in order[:first])

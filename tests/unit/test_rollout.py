@@ -389,6 +389,36 @@ def test_a_challenger_comes_and_goes_with_its_alias(version: ModelVersion, tmp_p
     setting.look()
     assert setting.rollout.challenger is None
     assert setting.sample("treeserve_model_info", role="challenger", **{}) is None
+    setting.registry.error = RegistryUnreachable("x")  # and an outage brings back none that was taken away
+    for _ in range(3):
+        assert setting.look().prepared is None
+    setting.watch = setting.make_watch()
+    assert setting.look().prepared is None
+    assert setting.last_verified.has_served(setting.uri, setting.registry.version)
+    setting.registry.error = None
+    assert setting.look().is_confirmed
+
+
+def test_what_is_gone_is_prepared_again_while_the_registry_is_down(setting: Setting) -> None:
+    """Or a worker that takes another's place would have nothing to serve."""
+    prepared = setting.look().prepared
+    assert prepared is not None
+    setting.registry.error = RegistryUnreachable("x")
+    prepared.file.unlink()
+    assert setting.look().prepared is not None
+    assert Rollout(Metrics(CollectorRegistry())).follow(setting.role, setting.watch.standing) is None
+
+
+def test_what_was_verified_last_is_tried_at_each_look(setting: Setting) -> None:
+    """Its first try may have failed in passing."""
+    setting.look()
+    setting.watch, setting.rollout = setting.make_watch(), Rollout(Metrics(CollectorRegistry()))
+    setting.registry.error = ModelNotFound("no alias")
+    setting.failing["7"] = ModelError("killed")
+    assert setting.look().prepared is None
+    setting.failing.clear()
+    assert setting.look().prepared is not None
+    assert setting.rollout.current.version.version == "7"
 
 
 def test_what_cannot_be_read_here_leaves_what_serves_and_is_prepared_again(
@@ -398,7 +428,8 @@ def test_what_cannot_be_read_here_leaves_what_serves_and_is_prepared_again(
     setting.look()
     setting.name("8")
 
-    def fail(_: Prepared, __: int | None) -> Any:
+    def fail(prepared: Prepared, _: int | None) -> Any:
+        prepared.file.unlink(missing_ok=True)
         raise ModelUnfit("is not whole")
 
     with monkeypatch.context() as patch:
@@ -407,6 +438,9 @@ def test_what_cannot_be_read_here_leaves_what_serves_and_is_prepared_again(
             failure = setting.rollout.follow(setting.role, setting.watch.check())
             assert failure == "is not whole"
             setting.watch.distrust(failure)
+            if n_times == 2:
+                setting.watch.distrust(failure)  # another process tells the same, which changes nothing
+                assert setting.watch.is_held_back
             trouble = setting.watch.standing.trouble
             assert trouble is not None
             assert (trouble.version, trouble.reason, trouble.n_times) == ("8", "is not whole", n_times)
@@ -426,9 +460,9 @@ def test_a_pinned_version_that_cannot_be_read_is_prepared_again_too(version: Mod
     setting = Setting(tmp_path, Registry(version), PINNED)
     prepared = setting.look().prepared
     assert prepared is not None
+    prepared.file.unlink()
     setting.watch.distrust("another process could not read it")
     assert not setting.watch.standing.is_confirmed
-    assert not prepared.file.exists()
     assert setting.look().is_confirmed
     assert setting.prepared == ["7", "7"]
 
@@ -440,7 +474,7 @@ def test_what_has_served_may_come_back_whatever_came_after_it(
     setting.look()
     setting.name("8")
     setting.look()
-    monkeypatch.setattr(module, "find_contradictions", lambda *_: ["'carrier' has no category 'UA' any more"])
+    monkeypatch.setattr("app.compatibility.find_contradictions", lambda *_: ["'carrier' has no category 'UA' any more"])
     setting.watch = setting.make_watch()
     assert setting.look().is_confirmed
     setting.keeps = setting.watch.interface

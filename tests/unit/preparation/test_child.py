@@ -128,7 +128,7 @@ def test_what_it_warns_of_stands_in_the_log(
     monkeypatch.setattr(child, "_run", lambda *_, **__: (0, f"{told[0]}{answer}\n", told[1]))
     prepared.file.unlink()
     assert preparation(local) == prepared
-    assert caplog.messages == [f"{local} was made ready, and of that was told: an old format\nslow: http://store/x"]
+    assert caplog.messages == [f"while {local} was made ready: an old format\nslow: http://store/x"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems choose otherwise")

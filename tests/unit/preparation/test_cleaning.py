@@ -46,7 +46,7 @@ def test_what_is_old_and_named_by_nobody_goes(cache: Path, kept: Prepared) -> No
     remains.touch()
     age(kept.folder, kept.file, remains)
     clean(cache)
-    assert [path.name for path in cache.iterdir()] == [".lock"]
+    assert sorted(path.name for path in cache.rglob("*")) == [".lock", "prepared"]
 
 
 def test_what_was_used_within_a_week_stays(cache: Path, kept: Prepared, version: ModelVersion) -> None:

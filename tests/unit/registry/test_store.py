@@ -76,6 +76,8 @@ def test_the_file_of_a_store_is_the_one_that_sqlalchemy_opens(uri: str) -> None:
         ("http://me:s3cret@mlflow:5000/x", "http://mlflow:5000/x"),
         ("from https://token@a to s3://k:s@b failed", "from https://a to s3://b failed"),
         ("http://me:p@ss@mlflow", "http://mlflow"),
+        ("403 for https://s3/b/k?X-Amz-Signature=a%2Fb&x=1: Forbidden", "403 for https://s3/b/k Forbidden"),
+        ("'http://a/b?token=c' and why?", "'http://a/b' and why?"),
         ("http://mlflow/a@b and me@example.com", "http://mlflow/a@b and me@example.com"),
     ],
 )

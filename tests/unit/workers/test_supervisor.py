@@ -119,6 +119,14 @@ def test_where_no_worker_can_start_the_service_ends(monkeypatch: pytest.MonkeyPa
     assert supervised.n_started == 1
 
 
+def test_a_worker_that_took_anothers_place_and_cannot_start_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the log was renamed, say: those that have it open go on."""
+    cannot = f"raise SystemExit({CANNOT_START})"
+    supervised = Supervised(monkeypatch, DIES, cannot, LASTS)
+    assert supervised.run(until=lambda one: one.n_started == 3) == 0
+    assert supervised.n_lost == 2
+
+
 def test_what_a_worker_cannot_read_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor alone can have that done."""
     message = '{"failed": {"champion": "is not whole"}, "refresh": true}'
