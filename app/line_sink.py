@@ -8,10 +8,9 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Protocol
 
-Piece = tuple[bytes, int]  # whole lines, and how many
+Piece = tuple[bytes, int]  # whole lines, and how many instances they are of
 
 
 class Sink(Protocol):
@@ -22,11 +21,11 @@ class Sink(Protocol):
 
 
 class LinesLost(OSError):
-    """Some lines could not be written, `n_lines` of them; those before them were."""
+    """The last lines could not be written, `lost` as they are; those before them were."""
 
-    def __init__(self, error: OSError, n_lines: int) -> None:
+    def __init__(self, error: OSError, lost: bytes) -> None:
         super().__init__(error.errno, error.strerror)
-        self.n_lines = n_lines
+        self.lost = lost
 
 
 class LineSink:
@@ -72,7 +71,8 @@ class LineSink:
                     select.select([], [self._descriptor], [])
                     continue
                 except OSError as error:
-                    raise LinesLost(error, bytes(rest).count(b"\n")) from None
+                    # With the one that was cut.
+                    raise LinesLost(error, lines[lines.rfind(b"\n", 0, len(lines) - len(rest)) + 1 :]) from None
                 self._at_line_start = rest[n_written - 1] == ord("\n")
                 rest = rest[n_written:]
 
@@ -94,15 +94,3 @@ class LineSink:
     def close(self) -> None:
         """Close the descriptor; nobody may write any more."""
         os.close(self._descriptor)
-
-
-def open_file(path: Path) -> LineSink:
-    """
-    Open a file to append to.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    return LineSink(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666))

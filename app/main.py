@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -24,16 +25,21 @@ from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.endpoints.refresh import refresh_router
 from app.endpoints.short_way import ShortWay
 from app.errors import ServingError
-from app.line_sink import LineSink, open_file
+from app.line_sink import LineSink
 from app.loop_lag import LoopLag
 from app.metrics import Metrics
 from app.model_version import Role
 from app.payload_log import PayloadLog
 from app.polling import Source
 from app.rollout import Rollout
+from app.rotating_file import RotatingFile
 from app.settings import Settings
 from app.shadow.shadow import Shadow
 from app.standing import Standing
+from app.wire.line_format import LineRules, Redaction
+
+# Docker, containerd and CRI-O cut what a container says into pieces of 16 KiB.
+_MAX_PIPED_LINE = 16_000
 
 
 class Service(FastAPI):
@@ -92,14 +98,15 @@ def create_app(
     OSError
         If the payload log's file cannot be opened.
     """
-    sink = _payload_sink(settings.payload_log, standard_output)
+    sink = _payload_sink(settings, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
     n_threads = max(1, available_cores() // settings.workers)
     rollout = Rollout(metrics, n_threads)
     shadow = Shadow(payload_log, metrics)
     overload = Overload(settings.max_in_flight, PATH, metrics, drain)
-    endpoint = PredictEndpoint(rollout, payload_log, shadow, overload, metrics, settings, n_threads)
+    rules = _line_rules(settings, is_piped=sink is standard_output)
+    endpoint = PredictEndpoint(rollout, payload_log, shadow, overload, metrics, settings, rules, n_threads)
 
     def follow(role: Role, standing: Standing) -> str | None:
         if role is Role.CHAMPION and standing.is_hopeless:
@@ -142,12 +149,23 @@ def create_app(
     return app
 
 
-def _payload_sink(place: str, standard_output: LineSink) -> LineSink | None:
+def _line_rules(settings: Settings, *, is_piped: bool) -> LineRules:
+    secret = settings.payload_redact_key
+    return LineRules(
+        n_typed=settings.log_typed_features,
+        max_line=_MAX_PIPED_LINE if is_piped else 0,
+        redactions={name: Redaction(redaction) for name, redaction in settings.payload_redact.items()},
+        key=hashlib.sha256(secret.get_secret_value().encode()).digest() if secret else b"",
+    )
+
+
+def _payload_sink(settings: Settings, standard_output: LineSink) -> LineSink | RotatingFile | None:
+    place = settings.payload_log
     if place == "off":
         return None
     if place == "stdout":
         return standard_output
     try:
-        return open_file(Path(place))
+        return RotatingFile(Path(place), settings.payload_log_max_bytes, settings.payload_log_kept)
     except OSError as error:
         raise OSError(f"TREESERVE_PAYLOAD_LOG={place} cannot be written: {error.strerror}") from None

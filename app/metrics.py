@@ -167,11 +167,11 @@ class Metrics:
             registry=registry,
         )
         self.payload_written = Counter(
-            "treeserve_payload_written", "Lines of the payload log written.", registry=registry
+            "treeserve_payload_written", "Instances whose lines were written into the payload log.", registry=registry
         )
         self.payload_dropped = Counter(
             "treeserve_payload_dropped",
-            "Lines of the payload log lost, by reason: what Kibana does not show.",
+            "Instances whose lines of the payload log are lost, by reason: what Kibana does not show.",
             ["reason"],
             registry=registry,
         )

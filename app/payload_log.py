@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from app.cores import go_last
 from app.line_sink import LinesLost, Piece, Sink
 from app.metrics import DropReason, Metrics
+from app.wire.log_lines import count_instances
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class PayloadLog:
             self._first_unwanted == _N_CHECKSUMS or zlib.crc32(request_id.encode()) < self._first_unwanted
         )
 
-    def record(self, lines: Iterable[Piece], n_lines: int, n_bytes: int) -> None:
+    def record(self, lines: Iterable[Piece], n_instances: int, n_bytes: int) -> None:
         """
         Hand lines over; never blocks and never fails.
 
@@ -83,7 +84,7 @@ class PayloadLog:
         ----------
         lines : iterable of Piece
             Perhaps made only when the writer asks for them.
-        n_lines : int
+        n_instances : int
         n_bytes : int
             What they, or what they are made from, keep in memory until then.
         """
@@ -91,22 +92,22 @@ class PayloadLog:
             return
         with self._changing:
             if self._is_closing:
-                self._drop(n_lines, DropReason.CLOSED)
+                self._drop(n_instances, DropReason.CLOSED)
             # Lines larger than the whole queue are taken when the queue is empty, or they never would be.
             elif self._n_waiting_bytes and self._n_waiting_bytes + n_bytes > MAX_WAITING_BYTES:
                 if not self._lost[DropReason.QUEUE_FULL]:
                     log.warning("the payload log's queue is full, for its disk or reader is too slow; lines are lost")
-                self._drop(n_lines, DropReason.QUEUE_FULL)
+                self._drop(n_instances, DropReason.QUEUE_FULL)
             else:
-                self._waiting.append((lines, n_lines, n_bytes))
+                self._waiting.append((lines, n_instances, n_bytes))
                 self._n_waiting_bytes += n_bytes
                 if self._n_waiting_bytes >= _BYTES_A_WRITE:
                     self._wake.set()
 
-    def lose(self, n_lines: int, reason: DropReason) -> None:
+    def lose(self, n_instances: int, reason: DropReason) -> None:
         """Count lines that were not made."""
         with self._changing:
-            self._drop(n_lines, reason)
+            self._drop(n_instances, reason)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """
@@ -122,11 +123,11 @@ class PayloadLog:
         if self._writer.is_alive():
             self._writer.join(timeout_s)
         with self._changing:
-            self._drop(sum(n_lines for _, n_lines, _ in self._waiting), DropReason.CLOSED)
+            self._drop(sum(n_instances for _, n_instances, _ in self._waiting), DropReason.CLOSED)
             self._waiting.clear()
             self._n_waiting_bytes = 0
         if n_lost := self._lost.total():
-            reasons = ", ".join(f"{reason} {n_lines}" for reason, n_lines in self._lost.items() if n_lines)
+            reasons = ", ".join(f"{reason} {n_instances}" for reason, n_instances in self._lost.items() if n_instances)
             log.error("%d lines of the payload log have been lost since the start: %s", n_lost, reasons)
         return not self._writer.is_alive()
 
@@ -170,21 +171,23 @@ class PayloadLog:
 
     def _write(self, pieces: list[Piece]) -> None:
         assert self._sink is not None
-        n_lines = sum(n for _, n in pieces)
+        n_instances = sum(n for _, n in pieces)
         n_lost = 0
         try:
             self._sink.write(b"".join([lines for lines, _ in pieces]))
         except (OSError, ValueError) as error:  # a full disk, a reader that is gone, a descriptor beyond select's
-            n_lost = error.n_lines if isinstance(error, LinesLost) else n_lines
+            n_lost = count_instances(error.lost) if isinstance(error, LinesLost) else n_instances
             self._drop(n_lost, DropReason.WRITE_FAILED)
             if not self._write_failed:
                 log.error("the payload log cannot be written (%s); its lines are dropped and counted", error)
         except MemoryError:
-            self.lose(n_lines, DropReason.NO_MEMORY)
+            self.lose(n_instances, DropReason.NO_MEMORY)
             return
         self._write_failed = n_lost > 0
-        self._metrics.payload_written.inc(n_lines - n_lost)
+        self._metrics.payload_written.inc(n_instances - n_lost)
 
-    def _drop(self, n_lines: int, reason: DropReason) -> None:
-        self._lost[reason] += n_lines  # a reason is counted by one thread at a time: under the lock, or by the writer
-        self._metrics.payload_dropped.labels(reason).inc(n_lines)
+    def _drop(self, n_instances: int, reason: DropReason) -> None:
+        self._lost[reason] += (
+            n_instances  # a reason is counted by one thread at a time: under the lock, or by the writer
+        )
+        self._metrics.payload_dropped.labels(reason).inc(n_instances)

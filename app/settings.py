@@ -12,9 +12,19 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
 
 PREFIX = "TREESERVE_"
 
@@ -92,12 +102,38 @@ class Settings(BaseModel):
         description="Where the record of instances and predictions goes: `stdout`, `off` or a file's path, "
         "with a slash in it.",
     )
+    payload_log_max_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="The size at which that file is renamed, to `….1`, and begun anew.",
+    )
+    payload_log_kept: int = Field(
+        4, ge=1, le=1000, description="How many renamed files are kept; older ones are removed."
+    )
     payload_sample_rate: float = Field(
         1.0,
         ge=0,
         le=1,
         description="The share of requests whose instances are recorded, all of a request's or none; its id decides, "
         "so that a request is recorded by every replica or by none.",
+    )
+    payload_redact: Json[dict[str, Literal["drop", "hash"]]] = Field(
+        default_factory=dict,
+        description="What the record does not show: a JSON object of features, each with `drop`, or with `hash` for a "
+        'keyed hash in the place of its values, such as `{"tail_number": "hash", "age": "drop"}`.',
+    )
+    payload_redact_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        validate_default=True,
+        description="The key of these hashes, 16 characters or more: where it is the same, so are the hashes.",
+    )
+    log_typed_features: int = Field(
+        200,
+        ge=0,
+        le=900,
+        description="How many features have a field of their own in the record; the values of the others stand in one "
+        "field together, for Elasticsearch takes no more than 1,000 fields.",
     )
     max_in_flight: int = Field(
         128,
@@ -131,6 +167,13 @@ class Settings(BaseModel):
     def _is_a_word_or_a_path(cls, value: str) -> str:
         if value not in ("stdout", "off") and "/" not in value:
             raise ValueError(f"neither `stdout` nor `off`; a file in the working directory is written `./{value}`")
+        return value
+
+    @field_validator("payload_redact_key")
+    @classmethod
+    def _is_there_for_hashes(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and "hash" in info.data.get("payload_redact", {}).values():
+            raise ValueError(f"must be set, for {PREFIX}PAYLOAD_REDACT has a `hash`")
         return value
 
     @field_validator("operator_token")
@@ -173,11 +216,14 @@ class Settings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             raise SettingsInvalid(
-                "\n".join(
-                    f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg']}"
-                    for fault in error.errors(include_url=False)
-                )
+                "\n".join(_tell(str(fault["loc"][0]), fault) for fault in error.errors(include_url=False))
             ) from None
+
+
+def _tell(name: str, fault: ErrorDetails) -> str:
+    is_secret = SecretStr in get_args(Settings.model_fields[name].annotation)
+    shown = "…" if is_secret else repr(fault["input"])
+    return f"{PREFIX}{name.upper()}={shown}: {fault['msg']}"
 
 
 def find_unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ access ends it.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
@@ -21,10 +22,14 @@ from app.forest.document import read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.forest.learner import pack_learner
 from app.forest.packing import NotCovered
+from app.signature import Feature, FeatureType, Signature
 from app.wire import _codec
 from app.wire.exchange import Exchange
+from app.wire.line_format import Redaction
+from app.wire.log_lines import LineMaker
 from app.wire.plain import make_codec
 from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
+from tests.lines import make_format
 from tests.sanitizers import CODEC, KERNEL
 from tests.unit.wire.bodies import PLAIN, REPEATED, SIGNATURE, UNKNOWN
 
@@ -157,16 +162,45 @@ _PIECES = [b'"', b"\\", b",", b":", b"{", b"}", b"[", b"]", b"-", b".", b"e", b"
            b'"hour"', b'"carrier"', b'"AA"', b'"instances"', b"\0", b"\xff", b"1e-400", b"0." + b"1" * 70]  # fmt: skip
 
 
+def _make_maker(rng: np.random.Generator, signature: Signature) -> LineMaker:
+    """One under rules of its own, which perhaps no line can keep."""
+    names = [feature.name for feature in signature.features]
+    format_ = make_format(
+        signature,
+        '"b": 2, "c": ' * int(rng.integers(3)),
+        n_typed=int(rng.integers(len(names) + 1)),
+        max_line=int(rng.choice([0, 1, 400, 600, 2000])),
+        redactions={name: Redaction(rng.choice(list(Redaction))) for name in names if rng.random() < 0.2},
+        key=rng.bytes(int(rng.integers(33))),
+    )
+    return LineMaker(make_codec(signature), format_)
+
+
+def _write_wide_lines(rng: np.random.Generator) -> None:
+    """So many features that a wrong count of bytes is seen; hashes stand for them, and some are unknown."""
+    signature = Signature(tuple(Feature(f"f{i}", FeatureType.CATEGORY, categories=("a",)) for i in range(99)))
+    hashed = dict.fromkeys((feature.name for feature in signature.features), Redaction.HASH)
+    body = json.dumps({"instances": [{name: rng.choice(["a", "b"]) for name in hashed}]}).encode()
+    for redactions in (hashed, {}):
+        for max_line in (0, 700, 5000):
+            format_ = make_format(signature, n_typed=50, max_line=max_line, redactions=redactions)
+            lines = LineMaker(make_codec(signature), format_).gather()
+            lines.add(body, "0.5", "r", None, 0, 0)
+            list(lines)
+
+
 def fuzz_codec(seconds: float, seed: int) -> Counter[str]:
     """Try damaged bodies for so long, and answers that do not fit them."""
     rng = np.random.default_rng(seed)
     codec = make_codec(SIGNATURE)
     assert codec is not None
     became: Counter[str] = Counter()
+    makers = [_make_maker(rng, SIGNATURE) for _ in range(50)]
+    _write_wide_lines(rng)
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         exchanges = [_make_exchange(rng) for _ in range(rng.integers(1, 4))]
-        lines = codec.gather('"a": 1', '"b": 2, "c": ' * int(rng.integers(3)))
+        lines = makers[rng.integers(len(makers))].gather()
         for exchange in exchanges:
             read = codec.read(exchange.body, int(rng.integers(1, 5)), bool(rng.integers(2)), int(rng.integers(3)))
             became["left" if read is None else "read with unknown" if read[1] else "read"] += 1

@@ -98,6 +98,11 @@ def wait(at_most_s: float = WAIT_S, every_s: float = 0.005) -> Iterator[None]:
     raise AssertionError(f"it did not happen within {at_most_s} s")
 
 
+def standard_output() -> LineSink:
+    """Where services log to."""
+    return LineSink(1)
+
+
 @contextmanager
 def run_service(
     registry: FakeRegistry, log_file: Path, *, ready: bool | None = True, **settings: Any
@@ -122,7 +127,7 @@ def run_service(
         LastVerified(cache, "a store"),
         metrics,
     )
-    app = create_app(valid, source, metrics, LineSink(1), on_hopeless=hopeless.set)
+    app = create_app(valid, source, metrics, standard_output(), on_hopeless=hopeless.set)
     with TestClient(app, follow_redirects=False, client=("127.0.0.1", 50_000)) as client:
         rollout = app.state.rollout
         for _ in wait():

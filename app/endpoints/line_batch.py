@@ -68,7 +68,7 @@ class LineBatch:
             self.flush()
             self._roles = roles
         if self._lines is None:
-            self._lines = roles.predictor.decoder.gather_lines(roles.predictor.log_members, roles.before_other)
+            self._lines = roles.lines.gather()
             self._answered = None if roles.other is None else Answered(roles, self._lines)
         if is_wanted:
             self._lines.add(body, told, context.request_id, context.trace_id, context.at_us, duration_ns)

@@ -26,6 +26,7 @@ from app.shadow.roles import Cast, Roles
 from app.shadow.shadow import Shadow
 from app.wire.answer import encode_predictions
 from app.wire.exchange import Decoded, Exchange
+from app.wire.line_format import LineRules
 
 PATH = "/predict"
 # So much takes about a millisecond to read and write; more than that must not hold other requests up.
@@ -53,6 +54,7 @@ class PredictEndpoint:
         overload: Overload,
         metrics: Metrics,
         settings: Settings,
+        rules: LineRules,
         n_threads: int,
     ) -> None:
         """
@@ -71,6 +73,7 @@ class PredictEndpoint:
         self._overload = overload
         self._metrics = metrics
         self._settings = settings
+        self._rules = rules
         self._patience = Patience(PATIENCE_S)
         self._cast: Cast | None = None
         # No more batches at once than can be worked on: each takes many times its body's memory.
@@ -151,7 +154,8 @@ class PredictEndpoint:
         cast, challenger = self._cast, self._rollout.challenger
         if cast is None or cast.champion is not champion or cast.challenger is not challenger:
             settings = self._settings
-            cast = self._cast = Cast(champion, challenger, settings.challenger_share, settings.unknown_category)
+            share, policy = settings.challenger_share, settings.unknown_category
+            cast = self._cast = Cast(champion, challenger, share, policy, self._rules)
         return cast
 
     def _answer(self, body: bytes, roles: Roles, usual: Roles, context: RequestContext, started_ns: int) -> _Answer:
@@ -188,8 +192,7 @@ class PredictEndpoint:
         is_wanted = self._payload_log.wants(exchange.request_id)
         if not is_wanted and roles.other is None:
             return
-        predictor = roles.predictor
-        lines = predictor.decoder.make_lines(predictor.log_members, roles.before_other, exchange, decoded)
+        lines = roles.lines.make(exchange, decoded)
         if roles.other is not None:
             answered = Answered(roles, lines)
             answered.add(exchange.body, decoded.matrix, predictions, is_wanted=is_wanted)

@@ -11,7 +11,8 @@ from app.errors import ServingError
 from app.model_version import Role
 from app.predictor import Predictor
 from app.shadow.comparison import Comparison
-from app.wire.log_lines import members_before_other
+from app.wire.line_format import LineFormat, LineRules
+from app.wire.log_lines import LineMaker, members_before_other
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +38,18 @@ class Roles:
         The versions of champion and challenger, as the labels of `Metrics.disagreement`.
     reads_alike : bool
         Whether `other` makes the same matrix of every body.
-    before_other : str
-        What comes before the prediction of `other` in a line of the payload log.
+    lines : LineMaker
+        Makes the lines of the payload log.
     comparison : Comparison or None
         How the two predictions are compared; None where they cannot be.
     """
 
     __slots__ = (
         "_has_told",
-        "before_other",
         "compared_as",
         "comparison",
         "counted_as",
+        "lines",
         "other",
         "other_unknown_is_missing",
         "predictor",
@@ -56,7 +57,12 @@ class Roles:
     )
 
     def __init__(
-        self, role: Role, predictor: Predictor, other: Predictor | None, policy: UnknownCategoryPolicy | None
+        self,
+        role: Role,
+        predictor: Predictor,
+        other: Predictor | None,
+        policy: UnknownCategoryPolicy | None,
+        rules: LineRules,
     ) -> None:
         self.predictor = predictor
         self.counted_as = (str(role), predictor.version.version)
@@ -65,13 +71,14 @@ class Roles:
         self.comparison: Comparison | None = None
         self.compared_as: tuple[str, ...]
         if other is None:
-            self.before_other, self.reads_alike, self.other_unknown_is_missing = "", False, False
+            self.reads_alike, self.other_unknown_is_missing = False, False
             self.compared_as = ()
+            self.lines = _make_lines(predictor, "", rules)
             return
         champion, challenger = (predictor, other) if role is Role.CHAMPION else (other, predictor)
         self.compared_as = (champion.version.version, challenger.version.version)
         others_role = Role.CHALLENGER if role is Role.CHAMPION else Role.CHAMPION
-        self.before_other = members_before_other(others_role, other.version)
+        self.lines = _make_lines(predictor, members_before_other(others_role, other.version), rules)
         self.other_unknown_is_missing = other.unknown_is_missing(policy)
         self.reads_alike = (
             predictor.signature == other.signature
@@ -111,6 +118,7 @@ class Cast:
         challenger: Predictor | None,
         share: float = 0.0,
         policy: UnknownCategoryPolicy | None = None,
+        rules: LineRules | None = None,
     ) -> None:
         """
         Make a cast.
@@ -121,15 +129,22 @@ class Cast:
             Of the callers' keys, how many the challenger answers, 0 to 1.
         policy : {"reject", "missing"} or None
             The operator's word on unknown categories.
+        rules : LineRules or None
+            The operator's word on the payload log's lines.
         """
         self.champion = champion
         self.challenger = challenger
         if challenger is not None and challenger.version.is_same_model(champion.version):
             challenger = None  # it has been promoted, and there is nothing to compare
-        self.usual = Roles(Role.CHAMPION, champion, challenger, policy)
-        self.canary = (
-            Roles(Role.CHALLENGER, challenger, champion, policy) if challenger is not None and share > 0 else None
-        )
+        rules = rules or LineRules()
+        for predictor in filter(None, (champion, challenger)):
+            if strangers := rules.redactions.keys() - {feature.name for feature in predictor.signature.features}:
+                shown = ", ".join(map(repr, sorted(strangers)))
+                log.warning("%s has no features %s, which TREESERVE_PAYLOAD_REDACT names", predictor.version, shown)
+        self.usual = Roles(Role.CHAMPION, champion, challenger, policy, rules)
+        self.canary = None
+        if challenger is not None and share > 0:
+            self.canary = Roles(Role.CHALLENGER, challenger, champion, policy, rules)
         self._first_usual = math.ceil(share * _N_DIGESTS)
 
     def choose(self, key: str) -> Roles:
@@ -146,6 +161,13 @@ class Cast:
         if self.canary is not None and _digest(key) < self._first_usual:
             return self.canary
         return self.usual
+
+
+def _make_lines(predictor: Predictor, before_other: str, rules: LineRules) -> LineMaker:
+    # What drifts is what is looked at.
+    first = [feature.name for feature in predictor.profile.features] if predictor.profile else []
+    format_ = LineFormat.of(predictor.signature, rules, predictor.log_members, before_other, first)
+    return predictor.decoder.line_maker(format_)
 
 
 def _digest(key: str) -> int:

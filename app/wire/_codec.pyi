@@ -14,7 +14,12 @@ class Codec:
     def read(
         self, body: bytes, max_instances: int, unknown_is_missing: bool, max_listed: int, /
     ) -> tuple[bytes, int, list[tuple[int, int, str]]] | None: ...
-    def gather(self, common: str, before_other: str = "", /) -> Lines: ...
+    def format(
+        self, common: str, before_other: str, fields: bytes, hashed: bytes, key: bytes, max_line: int, /
+    ) -> Format: ...
+
+class Format:
+    def gather(self) -> Lines: ...
 
 class Lines:
     @property

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from app.signature import Signature
-from app.wire.exchange import Decoded, Exchange
+from app.wire.exchange import Decoded
 from app.wire.faults import MAX_LISTED_FAULTS
 from app.wire.instances import InstancesReader
-from app.wire.log_lines import EncodedLines, Lines
+from app.wire.line_format import LineFormat
+from app.wire.log_lines import LineMaker
 from app.wire.plain import make_codec
-
-if TYPE_CHECKING:
-    from app.wire import _codec
 
 
 class InstancesDecoder:
@@ -24,7 +20,6 @@ class InstancesDecoder:
     def __init__(self, signature: Signature) -> None:
         self._codec = make_codec(signature)
         self._reader = InstancesReader(signature)
-        self._signature = signature
         self._n_features = signature.n_features
 
     def decode(self, body: bytes, *, max_instances: int, unknown_is_missing: bool) -> Decoded:
@@ -67,31 +62,9 @@ class InstancesDecoder:
         read = None if self._codec is None else self._codec.read(body, max_instances, False, 0)
         return None if read is None else self._to_matrix(read[0])
 
-    def gather_lines(self, common: str, before_other: str) -> _codec.Lines:
-        """
-        Begin to gather plain requests whose lines of the payload log are made later.
-
-        Parameters
-        ----------
-        common : str
-            What all lines have, as members of a JSON object.
-        before_other : str
-            What comes before another version's prediction, in the lines that have one.
-        """
-        assert self._codec is not None
-        return self._codec.gather(common, before_other)
-
-    def make_lines(self, common: str, before_other: str, exchange: Exchange, decoded: Decoded) -> Lines:
-        """
-        The payload log's lines of a request that this decoder has read, one for each instance, in their order.
-
-        `common` and `before_other` are as in `gather_lines`.
-        """
-        if decoded.instances is not None:
-            return EncodedLines(self._signature, common, before_other, exchange, decoded)
-        lines = self.gather_lines(common, before_other)
-        lines.add(*exchange)
-        return lines
+    def line_maker(self, format_: LineFormat) -> LineMaker:
+        """What makes the lines of the payload log of requests that this decoder has read."""
+        return LineMaker(self._codec, format_)
 
     def _to_matrix(self, rows: bytes) -> npt.NDArray[np.float32]:
         return np.frombuffer(rows, np.float32).reshape(-1, self._n_features)

@@ -1,23 +1,24 @@
-"""
-Instances as lines of the payload log.
-
-The compiled codec writes the same lines for bodies that are plain.
-"""
+"""Instances as lines of the payload log: by the compiled codec where bodies are plain, else by Python."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from app.ecs import PREDICTION_DATASET, static_fields, timestamp
+from app.ecs import PREDICTION_DATASET, static_fields
 from app.line_sink import Piece
 from app.model_version import ModelVersion
-from app.signature import FeatureType, Signature
+from app.wire.encoded_lines import EncodedLines
 from app.wire.exchange import Decoded, Exchange
+from app.wire.line_format import LineFormat
 
-# What instances take as Python has them, beside the body they were read from.
-_TIMES_AS_OBJECTS = 4
+if TYPE_CHECKING:
+    from app.wire import _codec
+
+# A quote within a text has a backslash before it.
+_FURTHER_PART = re.compile(rb'[^\\]"treeserve\.part": [1-9]')
 
 
 def common_members(version: ModelVersion) -> str:
@@ -48,6 +49,11 @@ def members_before_other(role: str, version: ModelVersion) -> str:
     return json.dumps(fields)[1:-1].removesuffix("null")
 
 
+def count_instances(lines: bytes) -> int:
+    """Of how many instances whole lines are the first: the further parts of a line that was divided do not count."""
+    return lines.count(b"\n") - len(_FURTHER_PART.findall(lines))
+
+
 class Lines(Protocol):
     """
     Lines of the payload log that are made when they are asked for, once.
@@ -73,75 +79,36 @@ class Lines(Protocol):
         """
 
     def __iter__(self) -> Iterator[Piece]:
-        """Whole lines, and how many they are."""
+        """Whole lines, and of how many instances they are."""
 
 
-class EncodedLines:
-    """The lines of one request that was not plain; `Lines` says what the members are."""
-
-    def __init__(
-        self, signature: Signature, common: str, before_other: str, exchange: Exchange, decoded: Decoded
-    ) -> None:
-        self.n_bytes = _TIMES_AS_OBJECTS * len(exchange.body)
-        self._request = (signature, common, before_other, exchange, decoded)
-        self._others: str | None = None
-
-    def tell(self, others: list[str | None]) -> None:
-        """One request has one text."""
-        (self._others,) = others
-
-    def __iter__(self) -> Iterator[Piece]:
-        """All at once."""
-        yield encode_lines(*self._request, self._others), len(self._request[-1].matrix)
-
-
-def encode_lines(
-    signature: Signature, common: str, before_other: str, exchange: Exchange, decoded: Decoded, others: str | None
-) -> bytes:
+class LineMaker:
     """
-    Write a line for each instance.
+    Makes the lines of a model version in one role; never changed.
 
-    Parameters
+    Attributes
     ----------
-    signature : Signature
-    common : str
-        What all lines have, as members of a JSON object.
-    before_other : str
-        What comes before the other prediction, where there is one.
-    exchange : Exchange
-    decoded : Decoded
-        What was read of its body, which was not plain.
-    others : str or None
-        What another version predicts, as `exchange.predictions`.
+    format : LineFormat
     """
-    assert decoded.instances is not None
-    start = {"@timestamp": timestamp(exchange.at_us / 1e6)}
-    if exchange.trace_id:
-        start["trace.id"] = exchange.trace_id
-    head = json.dumps({**start, "event.duration": exchange.duration_ns, "http.request.id": exchange.request_id})[:-1]
-    predictions = json.loads(f"[{exchange.predictions}]")
-    told = json.loads(f"[{others}]") if others else [None] * len(predictions)
-    kinds = {feature.name: feature.type for feature in signature.features}
-    lines = []
-    for index, (instance, prediction, other) in enumerate(zip(decoded.instances, predictions, told, strict=True)):
-        numbers: dict[str, float] = {}
-        categories: dict[str, str] = {}
-        for name, value in instance.items():
-            if value is None:
-                continue
-            if kinds[name] is FeatureType.CATEGORY:
-                # 10 and 10.0 are one category to the codec, and so in the log.
-                categories[name] = str(int(value) if isinstance(value, float) else value)
-            else:
-                numbers[name] = int(value) if isinstance(value, bool) else value
-        fields: dict[str, object] = {
-            "treeserve.request.instance": index,
-            "treeserve.features.number": numbers,
-            "treeserve.features.category": categories,
-            "treeserve.prediction": prediction,
-        }
-        if index in decoded.unknown:
-            fields["treeserve.features.unknown"] = decoded.unknown[index]
-        shadow = "" if other is None else f"{before_other}{json.dumps(other)}, "
-        lines.append(f"{head}, {common}, {shadow}{json.dumps(fields)[1:]}\n")
-    return "".join(lines).encode()
+
+    def __init__(self, codec: _codec.Codec | None, format_: LineFormat) -> None:
+        self.format = format_
+        self._compiled: _codec.Format | None = None
+        if codec is not None:
+            fields, hashed = bytes(format_.fields), bytes(format_.hashed)
+            self._compiled = codec.format(
+                format_.common, format_.before_other, fields, hashed, format_.key, format_.max_line
+            )
+
+    def gather(self) -> _codec.Lines:
+        """Begin to gather plain requests, whose lines are made later."""
+        assert self._compiled is not None
+        return self._compiled.gather()
+
+    def make(self, exchange: Exchange, decoded: Decoded) -> Lines:
+        """The lines of a request that was read, one for each instance, in their order."""
+        if decoded.instances is not None:
+            return EncodedLines(self.format, exchange, decoded)
+        lines = self.gather()
+        lines.add(*exchange)
+        return lines

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from tests.boosters import make_model, make_table, train_booster
+from app.line_sink import LineSink
+from tests.boosters import ModelFolderBuilder, make_model, make_table, to_instances, train_booster
+from tests.lines import join
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
 from tests.services import RUN_ID, FakeRegistry, Service, run_service
@@ -155,3 +160,56 @@ def test_a_share_of_the_requests_is_recorded_and_none_by_halves(
     whole = [(id_, row) for number, id_ in enumerate(ids) for row in range(1 + number % 2) if id_ in requests]
     assert recorded[0] == whole
     assert len(requests) == pytest.approx(400 * rate, abs=0 if rate in (0, 1) else 40)
+
+
+KEY = "a key of the operator's"
+
+
+def test_what_the_operator_hides_is_nowhere_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever way a request goes; a name that no feature has is told, for it may be misspelt."""
+    service = serve(
+        payload_redact='{"carrier": "hash", "temp": "drop", "wimd": "drop"}',
+        payload_redact_key=KEY,
+        unknown_category="missing",
+    )
+    for instances in ([GOOD], [GOOD] * 500, [{**GOOD, "carrier": "\u00e9 secret"}]):
+        service.predict(*instances)
+    lines = service.log_lines(502)
+    key = hashlib.sha256(KEY.encode()).digest()
+    known, unknown = (
+        hashlib.blake2s(name.encode(), key=key, digest_size=16).hexdigest() for name in ("UA", "\u00e9 secret")
+    )
+    assert [line["treeserve.features.category"] for line in lines] == [{"carrier": known}] * 501 + [
+        {"carrier": unknown}
+    ]
+    assert [line["treeserve.features.number"] for line in lines] == [{"hour": 17, "wind": 8.5}] * 502
+    assert "secret" not in service.payload_log.read_text(encoding="utf-8")
+    assert "has no features 'wimd', which TREESERVE_PAYLOAD_REDACT names" in caplog.text
+
+
+def test_a_wide_model_is_recorded_in_lines_that_no_runtime_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard output; in a file each instance has one line. 200 features have fields, and the rest has one."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(40, 5000)).astype("float32"), columns=[f"f{i}" for i in range(5000)])
+    booster = train_booster(table, (table["f0"] > 0).to_numpy(float), rounds=2)
+    model = ModelFolderBuilder(booster, None, table, with_golden=False, card=None).write(tmp_path / "model")
+    instances = to_instances(table.head(3))
+    registry = FakeRegistry(model)
+    for place in ("stdout", str(tmp_path / "log")):
+        output = tmp_path / f"output of {place.rpartition('/')[2]}"
+        with output.open("wb") as file, monkeypatch.context() as patch:
+            patch.setattr("tests.services.standard_output", lambda file=file: LineSink(file.fileno()))
+            with run_service(registry, tmp_path / "log", payload_log=place, cache_dir=tmp_path / "cache") as service:
+                predictions = service.predict(*instances)
+                assert service.sample("treeserve_rows_total") == 3
+            assert service.sample("treeserve_payload_written_total") == 3
+        written = (output if place == "stdout" else tmp_path / "log").read_bytes().splitlines()
+        assert (len(written) > 3 * 10) == (place == "stdout")
+        assert all(len(line) < 16_384 for line in written) == (place == "stdout")
+        lines = join([json.loads(line) for line in written])
+        assert [line["treeserve.prediction"] for line in lines] == predictions
+        for line, instance in zip(lines, instances, strict=True):
+            assert len(line["treeserve.features.number"]) == 200
+            assert line["treeserve.features.number"] | line["treeserve.features.other"] == instance

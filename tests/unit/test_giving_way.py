@@ -25,7 +25,8 @@ before = n_yields()
 assert codec.read(body, 60_000, False, 0)
 """
 WRITE = """
-lines = codec.gather('"a": 1')
+from tests.lines import gather
+lines = gather(Signature((Feature("x", FeatureType.NUMBER),)))
 lines.add(body, ",".join(["0.5"] * 60_000), "r", None, 0, 0)
 before = n_yields()
 list(lines)

@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 import pytest
 
-from app.line_sink import LineSink, LinesLost, open_file
+from app.line_sink import LineSink, LinesLost
+from app.rotating_file import RotatingFile
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_a_file_is_appended_to(tmp_path: Path) -> None:
     """A restart keeps what was there."""
     path = tmp_path / "payload.log"
     path.write_text("before\n")
-    sink = open_file(path)
+    sink = RotatingFile(path, 1 << 20, 1)
     sink.write("after\nGröße\n".encode())
     sink.close()
     assert path.read_text(encoding="utf-8") == "before\nafter\nGröße\n"
@@ -40,7 +41,7 @@ def test_a_file_is_appended_to(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_told_at_once(place: str) -> None:
     """At the start, not with the first request."""
     with pytest.raises(OSError, match=r"Errno"):
-        open_file(Path(place))
+        RotatingFile(Path(place), 1 << 20, 1)
 
 
 @pytest.mark.parametrize("is_blocking", [True, False])
@@ -80,15 +81,15 @@ def test_a_reader_that_is_gone_is_an_error(pipe: tuple[BinaryIO, LineSink]) -> N
 def test_a_line_that_a_full_disk_cut_spoils_none_after_it(tmp_path: Path) -> None:
     """The next line that has room begins on its own; where nothing was written, no empty line appears."""
     path = tmp_path / "log"
-    sink = open_file(path)
+    sink = RotatingFile(path, 1 << 20, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))  # no file may grow beyond it
         sink.write(b"abc\n")
-        for lines, n_lost in ((b"d\nefgh\nijk\n", 2), (b"lmn\n", 1)):
+        for lines, n_lost in ((b"d\nefgh\nijk\n", 9), (b"lmn\n", 4)):
             with pytest.raises(LinesLost, match="File too large") as lost:
                 sink.write(lines)
-            assert lost.value.n_lines == n_lost
+            assert lost.value.lost == lines[-n_lost:]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     sink.write(b"opq\n")

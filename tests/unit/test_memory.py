@@ -28,7 +28,8 @@ def test_what_is_damaged_is_refused_or_answered(tmp_path: Path, name: str, seen:
         (KERNEL, "set > forest->n_sets || forest->n_sets - set < n_words", "0"),
         (CODEC, "at - start > MAX_CHARACTERS ||", ""),
         (CODEC, "nth >= codec->n_features || !take_string", "!take_string"),
-        (CODEC, "other[0].length + other[1].length", "0"),
+        (CODEC, "whole->prediction.length + whole->before_other.length + whole->other.length", "0"),
+        (CODEC, "(4 + 2 * HASH_BYTES)", "4"),
     ],
 )
 def test_a_check_less_is_found_out(tmp_path: Path, name: str, check: str, without: str) -> None:

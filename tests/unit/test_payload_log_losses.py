@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.line_sink import Piece, open_file
+from app.line_sink import LinesLost, Piece
+from app.rotating_file import RotatingFile
 from tests.unit.test_payload_log import Log, lines_of, names
 
 
@@ -136,7 +137,7 @@ def full_disk(tmp_path: Path) -> Iterator[Callable[[int | None], None]]:
 def test_a_disk_with_room_again_gets_whole_lines(tmp_path: Path, full_disk: Callable[[int | None], None]) -> None:
     """What the full disk cut spoils no line after it, and every line is counted on one side."""
     path = tmp_path / "payload.log"
-    own = Log(sink := open_file(path))
+    own = Log(sink := RotatingFile(path, 1 << 20, 1))
     own.log.start()
     full_disk(30_000)
     for i in range(3):
@@ -179,3 +180,18 @@ def test_what_comes_after_the_end_is_counted_as_lost() -> None:
     assert own.log.close()
     own.record("x", 2)
     assert own.n_dropped("closed") == 2
+
+
+def test_an_instance_whose_line_was_divided_counts_once() -> None:
+    """However many of its lines are lost, and whatever texts it has; those that were written before are not lost."""
+    parts = [b'{"a": 1, "treeserve.part": %d, "x": "\\"treeserve.part\\": 7"}\n' % part for part in range(11)]
+    for n_written, n_lost in ((0, 2), (1, 1), (5, 1), (11, 1), (12, 0)):
+        sink = FailingSink()
+        data = b"".join(parts) + b'{"a": 2}\n'
+        lost = b"".join([*parts, b'{"a": 2}\n'][n_written:])
+        sink.error = LinesLost(OSError(28, "No space left on device"), lost)
+        own = Log(sink)
+        own.log.start()
+        own.log.record([(data, 2)], 2, len(data))
+        assert own.log.close()
+        assert (own.n_dropped("write_failed"), own.n_written) == (n_lost, 2 - n_lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -42,14 +43,22 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
         "TREESERVE_MAX_INSTANCES": "2",
         "TREESERVE_UNKNOWN_CATEGORY": "missing",
         "TREESERVE_PAYLOAD_LOG": "off",
+        "TREESERVE_PAYLOAD_LOG_MAX_BYTES": "1048576",
+        "TREESERVE_PAYLOAD_LOG_KEPT": "1",
         "TREESERVE_PAYLOAD_SAMPLE_RATE": "0.01",
+        "TREESERVE_PAYLOAD_REDACT": '{"age": "drop"}',
+        "TREESERVE_PAYLOAD_REDACT_KEY": "**********",
+        "TREESERVE_LOG_TYPED_FEATURES": "5",
         "TREESERVE_MAX_IN_FLIGHT": "3",
         "TREESERVE_SHUTDOWN_GRACE_S": "1.5",
         "TREESERVE_SHUTDOWN_DEADLINE_S": "4.0",
         "TREESERVE_CHALLENGER_SHARE": "0.25",
     }
-    settings = Settings.from_environment(environ | {"PATH": "/bin"})
-    assert {PREFIX + name.upper(): str(value) for name, value in settings} == environ
+    settings = Settings.from_environment(environ | {"PATH": "/bin", "TREESERVE_PAYLOAD_REDACT_KEY": "k" * 16})
+    shown = {
+        PREFIX + name.upper(): json.dumps(value) if isinstance(value, dict) else str(value) for name, value in settings
+    }
+    assert shown == environ
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -179,3 +188,26 @@ def test_an_unknown_variable_is_told_with_the_one_perhaps_meant(variable: str, m
 def test_what_kubernetes_sets_by_itself_is_not_told(variable: str) -> None:
     """A warning at every start that means nothing teaches to ignore warnings."""
     assert find_unknown_variables({variable: "1"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("redact", "told"),
+    [
+        ("age", "TREESERVE_PAYLOAD_REDACT='age': Invalid JSON"),
+        ('["age"]', "should be a valid dictionary"),
+        ('{"age": "mask"}', "should be 'drop' or 'hash'"),
+    ],
+)
+def test_what_is_hidden_is_a_json_object(redact: str, told: str) -> None:
+    """Feature names may have any character."""
+    assert told in refusal(PAYLOAD_REDACT=redact)
+
+
+def test_hashes_want_a_key_that_is_never_shown() -> None:
+    """Without one, whoever knows the categories knows the values."""
+    assert "TREESERVE_PAYLOAD_REDACT_KEY=…: " in refusal(PAYLOAD_REDACT='{"age": "hash"}')
+    shown = refusal(PAYLOAD_REDACT='{"age": "hash"}', PAYLOAD_REDACT_KEY="too short")
+    assert "at least 16 items" in shown
+    assert "too short" not in shown
+    assert "a b" not in refusal(OPERATOR_TOKEN="a b")
+    Settings.from_environment({"TREESERVE_PAYLOAD_REDACT": '{"age": "drop"}'})

@@ -106,6 +106,26 @@ void buffer_add(Buffer *, const void *bytes, size_t length);
  */
 int write_predictions(const float *values, size_t n_values, size_t n_columns, Buffer *text);
 
+/* Where a line of the log has a feature's values. */
+typedef enum { NUMBERS, CATEGORIES, OTHERS, NOWHERE, N_FIELDS } Field;
+
+#define MAX_KEY 32    /* bytes, as BLAKE2s takes them */
+#define HASH_BYTES 16 /* of what stands for a value */
+
+/* What the lines of a codec's bodies look like. */
+typedef struct {
+    const Codec *codec;
+    Text common;       /* members that all lines have */
+    Text before_other; /* members that come before the other prediction, with its key as the last */
+    Text fields;       /* a `Field` for each feature */
+    Text hashed;       /* for each feature, 1 if a keyed hash stands for its values */
+    Text key;          /* of that hash */
+    size_t max_line;   /* a longer line is divided among several; 0 for no limit */
+} Format;
+
+/* Keyed BLAKE2s (RFC 7693) of up to so many bytes, in hexadecimal digits. */
+void write_hash(Text key, Text text, char out[2 * HASH_BYTES]);
+
 /* One request and its answer. */
 typedef struct {
     Text body, predictions; /* JSON values with commas between, one an instance */
@@ -114,22 +134,23 @@ typedef struct {
     int64_t at_us, duration_ns;
 } Exchange;
 
+/* Adds the line, or the lines, of the instance that was read; `other` is empty where there is no other prediction. */
+void add_instance(const Format *, const Reading *, Text head, Text prediction, Text other, Buffer *lines);
+
 /* Where the writing of lines stands. */
 typedef struct {
-    const Codec *codec;
-    Text common; /* members that all lines have */
-    Text before_other; /* members that come before the other prediction, with its key as the last */
+    const Format *format;
     const Exchange *exchanges;
     size_t n_exchanges, n_done;
     int is_reading; /* the exchange after those that are done */
     Reading reading;
     Text predictions, others; /* those of its instances that are still to come */
     Buffer head, lines;
-    size_t n_lines; /* in `lines` */
-    int failed;     /* -1: no memory; 1: a body is not plain or has not as many instances as predictions or others */
+    size_t n_instances; /* in `lines` */
+    int failed; /* -1: no memory; 1: a body is not plain or has not as many instances as predictions or others */
 } Writing;
 
-/* Writes lines anew, one for each instance, until they have so many bytes or all are written; `failed`, which stays. */
+/* Writes lines anew until they have so many bytes, or those of all instances are written; `failed`, which stays. */
 int writing_next(Writing *, size_t n_bytes);
 void writing_end(Writing *);
 

@@ -203,17 +203,17 @@ static PyObject *Codec_read(CodecObject *self, PyObject *args) {
     return answer;
 }
 
-static PyObject *Codec_gather(CodecObject *self, PyObject *args) {
-    PyObject *common, *before_other = NULL;
-    if (!PyArg_ParseTuple(args, "U|U", &common, &before_other))
-        return NULL;
-    return PyObject_CallFunctionObjArgs((PyObject *)&LinesType, (PyObject *)self, common, before_other, NULL);
+static PyObject *Codec_format(CodecObject *self, PyObject *args) {
+    PyObject *codec = PyTuple_Pack(1, self), *all = codec ? PySequence_Concat(codec, args) : NULL;
+    PyObject *format = all ? PyObject_CallObject((PyObject *)&FormatType, all) : NULL;
+    Py_XDECREF(codec);
+    Py_XDECREF(all);
+    return format;
 }
 
 static PyMethodDef methods[] = {
-    {"gather", (PyCFunction)Codec_gather, METH_VARARGS,
-     "gather(common, before_other=''): no lines yet, that will have these members, and these before the other "
-     "prediction."},
+    {"format", (PyCFunction)Codec_format, METH_VARARGS,
+     "format(common, before_other, fields, hashed, key, max_line): what the lines of its bodies look like."},
     {"read", (PyCFunction)Codec_read, METH_VARARGS,
      "read(body, max_instances, unknown_is_missing, max_listed): rows of float32, how many categories are unknown and "
      "which they are; None if the body is not plain."},

@@ -1,5 +1,4 @@
-/* Writes the lines of the payload log that a body and its predictions make. */
-#include <math.h>
+/* Writes the lines of the payload log that bodies and their predictions make. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,82 +80,6 @@ static int next_prediction(Text *rest, Text *prediction) {
     return 1;
 }
 
-/* A line is written where there is room for the longest that it can be, without asking again for each piece. */
-static inline char *put(char *at, const char *bytes, size_t length) {
-    memcpy(at, bytes, length);
-    return at + length;
-}
-
-#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
-
-static inline int is_category(const Feature *feature) { return feature->kind == NAME || feature->kind == CODE; }
-
-/* The cells that are categories, or those that are not, as members of an object. */
-static inline char *put_cells(const Reading *reading, int categories, char *at) {
-    const char *start = at;
-    for (size_t i = 0; i < reading->n_cells; i++) {
-        const Cell *cell = &reading->cells[i];
-        const Feature *feature = &reading->codec->features[cell->column];
-        if (is_category(feature) != categories)
-            continue;
-        if (at != start)
-            at = PUT(at, ", ");
-        at = put(at, feature->key.start, feature->key.length);
-        if (categories)
-            *at++ = '"';
-        if (feature->kind == BOOLEAN) /* true would not fit where other features are numbers */
-            *at++ = cell->value ? '1' : '0';
-        else
-            at = put(at, cell->token.start, cell->token.length);
-        if (categories)
-            *at++ = '"';
-    }
-    return at;
-}
-
-/* The names of the features whose category is unknown, if there are any, as a member with a comma before it. */
-static inline char *put_unknown(const Reading *reading, char *at) {
-    int is_first = 1;
-    for (size_t i = 0; i < reading->n_cells; i++)
-        if (isnan(reading->cells[i].value)) {
-            Text key = reading->codec->features[reading->cells[i].column].key;
-            at = is_first ? PUT(at, ", \"treeserve.features.unknown\": [") : PUT(at, ", ");
-            at = put(at, key.start, key.length - 2); /* without the colon and the space */
-            is_first = 0;
-        }
-    return is_first ? at : PUT(at, "]");
-}
-
-#define FIXED_BYTES 256 /* more than all that a line has beside its head, its cells and its predictions */
-#define CELL_BYTES 6    /* two commas with their spaces, and quotes */
-
-/* `other` is the other prediction with the members before it, or empty. */
-static void add_line(const Reading *reading, Text head, Text prediction, const Text other[2], Buffer *lines) {
-    size_t instance = (size_t)(reading->at - reading->start);
-    char *at = buffer_reserve(lines, head.length + FIXED_BYTES + 2 * reading->codec->n_key_bytes +
-                                         CELL_BYTES * reading->n_cells + instance + prediction.length +
-                                         other[0].length + other[1].length);
-    if (!at)
-        return;
-    at = put(at, head.start, head.length);
-    at = PUT(at, ", \"treeserve.request.instance\": ");
-    at = put_count(at, reading->instance - 1, 1);
-    at = PUT(at, ", \"treeserve.features.number\": {");
-    at = put_cells(reading, 0, at);
-    at = PUT(at, "}, \"treeserve.features.category\": {");
-    at = put_cells(reading, 1, at);
-    at = PUT(at, "}, \"treeserve.prediction\": ");
-    at = put(at, prediction.start, prediction.length);
-    if (other[1].length) {
-        at = PUT(at, ", ");
-        at = put(at, other[0].start, other[0].length);
-        at = put(at, other[1].start, other[1].length);
-    }
-    at = put_unknown(reading, at);
-    at = PUT(at, "}\n");
-    lines->length = (size_t)(at - lines->start);
-}
-
 /* How each line of an exchange begins. */
 static void write_head(Text common, const Exchange *exchange, Buffer *head) {
     ADD(head, "{\"@timestamp\": ");
@@ -176,24 +99,24 @@ static void write_head(Text common, const Exchange *exchange, Buffer *head) {
 /* The reading of the next exchange's body; `failed`. */
 static int begin_exchange(Writing *writing) {
     const Exchange *exchange = &writing->exchanges[writing->n_done];
-    int failed = reading_begin(&writing->reading, writing->codec, exchange->body, 1);
+    int failed = reading_begin(&writing->reading, writing->format->codec, exchange->body, 1);
     if (failed)
         return failed;
     writing->is_reading = 1;
     writing->predictions = exchange->predictions;
     writing->others = exchange->others;
     writing->head.length = 0;
-    write_head(writing->common, exchange, &writing->head);
+    write_head(writing->format->common, exchange, &writing->head);
     return writing->head.failed ? -1 : 0;
 }
 
-/* One line, or the end of an exchange; `failed`. */
+/* The lines of one instance, or the end of an exchange; `failed`. */
 static int write_some(Writing *writing) {
-    Text prediction = {0}, other[2] = {writing->before_other, {0}};
+    Text prediction = {0}, other = {0};
     int has_others = writing->exchanges[writing->n_done].others.length > 0;
     Step step = reading_next(&writing->reading);
     if (step == NOT_PLAIN || (step == INSTANCE) != next_prediction(&writing->predictions, &prediction) ||
-        (has_others && (step == INSTANCE) != next_prediction(&writing->others, &other[1])))
+        (has_others && (step == INSTANCE) != next_prediction(&writing->others, &other)))
         return 1;
     if (step == END) {
         reading_end(&writing->reading);
@@ -201,13 +124,14 @@ static int write_some(Writing *writing) {
         writing->n_done++;
         return 0;
     }
-    writing->n_lines++;
-    add_line(&writing->reading, (Text){writing->head.start, writing->head.length}, prediction, other, &writing->lines);
+    writing->n_instances++;
+    Text head = {writing->head.start, writing->head.length};
+    add_instance(writing->format, &writing->reading, head, prediction, other, &writing->lines);
     return writing->lines.failed ? -1 : 0;
 }
 
 int writing_next(Writing *writing, size_t n_bytes) {
-    writing->lines.length = writing->n_lines = 0;
+    writing->lines.length = writing->n_instances = 0;
     while (!writing->failed && writing->lines.length < n_bytes && writing->n_done < writing->n_exchanges)
         writing->failed = writing->is_reading ? write_some(writing) : begin_exchange(writing);
     return writing->failed;

@@ -1,5 +1,5 @@
 /*
- * `codec.gather(common, before_other)` makes `Lines`. They gather requests and their answers, which costs each of
+ * `format.gather()` makes `Lines`. They gather requests and their answers, which costs each of
  * them next to nothing, and make the lines when they are asked for them: piece by piece, in whatever thread, without
  * the GIL.
  */
@@ -14,7 +14,7 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *codec, *common, *before_other;
+    PyObject *format;
     Exchange *exchanges;
     PyObject **kept; /* N_KEPT for each exchange */
     size_t n_exchanges, room;
@@ -23,8 +23,7 @@ typedef struct {
     Writing writing;
 } LinesObject;
 
-/* ASCII; None is empty. */
-static int take_string(PyObject *string, Text *text) {
+int take_string(PyObject *string, Text *text) {
     *text = (Text){"", 0};
     if (string == Py_None)
         return 0;
@@ -47,23 +46,20 @@ static int take_time(PyObject *number, int64_t *time) {
 }
 
 static int Lines_init(LinesObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"codec", "common", "before_other", NULL};
-    PyObject *codec, *common, *before_other = Py_None;
-    if (self->codec) {
+    static char *names[] = {"format", NULL};
+    PyObject *format;
+    if (self->format) {
         PyErr_SetString(PyExc_ValueError, "they are made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!U|U", names, &CodecType, &codec, &common, &before_other) ||
-        take_string(common, &self->writing.common) < 0 || take_string(before_other, &self->writing.before_other) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!", names, &FormatType, &format))
         return -1;
-    if (!((CodecObject *)codec)->kept) {
-        PyErr_SetString(PyExc_ValueError, "the codec was not made");
+    if (!((FormatObject *)format)->kept) {
+        PyErr_SetString(PyExc_ValueError, "the format was not made");
         return -1;
     }
-    self->writing.codec = &((CodecObject *)codec)->codec;
-    self->codec = Py_NewRef(codec);
-    self->common = Py_NewRef(common);
-    self->before_other = Py_NewRef(before_other);
+    self->writing.format = &((FormatObject *)format)->format;
+    self->format = Py_NewRef(format);
     return 0;
 }
 
@@ -73,9 +69,7 @@ static void Lines_dealloc(LinesObject *self) {
         Py_DECREF(self->kept[i]);
     PyMem_Free(self->kept);
     PyMem_Free(self->exchanges);
-    Py_XDECREF(self->codec);
-    Py_XDECREF(self->common);
-    Py_XDECREF(self->before_other);
+    Py_XDECREF(self->format);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -99,7 +93,7 @@ static int make_room(LinesObject *self) {
 
 static PyObject *Lines_add(LinesObject *self, PyObject *const *args, Py_ssize_t n_args) {
     Exchange exchange;
-    if (n_args != 6 || !self->codec || self->is_begun) {
+    if (n_args != 6 || !self->format || self->is_begun) {
         PyErr_SetString(PyExc_ValueError, "add() takes six arguments, before the first line was asked for");
         return NULL;
     }
@@ -135,7 +129,7 @@ static PyObject *Lines_tell(LinesObject *self, PyObject *others) {
 }
 
 static PyObject *Lines_next(LinesObject *self) {
-    if (!self->codec || self->is_busy) {
+    if (!self->format || self->is_busy) {
         PyErr_SetString(PyExc_ValueError, "they are being made in another thread, or never were");
         return NULL;
     }
@@ -159,7 +153,7 @@ static PyObject *Lines_next(LinesObject *self) {
     const Buffer *lines = &self->writing.lines;
     if (!lines->length)
         return NULL; /* there are no more */
-    return Py_BuildValue("y#n", lines->start, (Py_ssize_t)lines->length, (Py_ssize_t)self->writing.n_lines);
+    return Py_BuildValue("y#n", lines->start, (Py_ssize_t)lines->length, (Py_ssize_t)self->writing.n_instances);
 }
 
 static PyMethodDef methods[] = {
@@ -179,7 +173,7 @@ PyTypeObject LinesType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "app.wire._codec.Lines",
     .tp_basicsize = sizeof(LinesObject),
     .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_doc = "Iterates over pieces of the payload log: whole lines, and how many they are.",
+    .tp_doc = "Iterates over pieces of the payload log: whole lines, and of how many instances they are.",
     .tp_new = PyType_GenericNew,
     .tp_init = (initproc)Lines_init,
     .tp_dealloc = (destructor)Lines_dealloc,

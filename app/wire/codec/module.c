@@ -52,7 +52,7 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__codec(void) {
     if (number_begin() < 0)
         return PyErr_NoMemory();
-    if (PyType_Ready(&CodecType) < 0 || PyType_Ready(&LinesType) < 0)
+    if (PyType_Ready(&CodecType) < 0 || PyType_Ready(&FormatType) < 0 || PyType_Ready(&LinesType) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (module && (PyModule_AddObjectRef(module, "Codec", (PyObject *)&CodecType) < 0 ||

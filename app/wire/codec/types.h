@@ -17,8 +17,16 @@ typedef struct {
 #define UNLOCKED_BYTES (16 * 1024)
 #define UNLOCKED_LINES_BYTES (64 * 1024)
 
-extern PyTypeObject CodecType, LinesType;
+typedef struct {
+    PyObject_HEAD
+    Format format;
+    PyObject *kept; /* the codec and the objects that `format` points into; NULL while there is none */
+} FormatObject;
 
-int take_text(PyObject *bytes, Text *); /* as long as the object lives; 0, or -1 with an error */
+extern PyTypeObject CodecType, FormatType, LinesType;
+
+/* As long as the object lives; 0, or -1 with an error. */
+int take_text(PyObject *bytes, Text *);
+int take_string(PyObject *string, Text *); /* ASCII; None is empty */
 
 #endif

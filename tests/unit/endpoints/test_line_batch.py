@@ -21,6 +21,7 @@ from app.payload_log import PayloadLog
 from app.predictor import Predictor
 from app.shadow.roles import Cast, Roles
 from app.shadow.shadow import Shadow
+from app.wire.log_lines import LineMaker
 from tests.challengers import COMPARED
 
 
@@ -109,7 +110,7 @@ def test_lines_for_which_there_is_no_memory_are_counted(predictor: Predictor, mo
         def __iter__(self) -> Iterator[Piece]:
             raise MemoryError
 
-    monkeypatch.setattr(type(predictor.decoder), "gather_lines", lambda *_: NoMemory())
+    monkeypatch.setattr(LineMaker, "gather", lambda *_: NoMemory())
 
     async def ask() -> Log:
         log = Log(predictor)

@@ -44,7 +44,7 @@ class Beside:
         assert (decoded.instances is None) == plain
         predictions = champion.forest.predictions(decoded.matrix)
         exchange = Exchange(body, encode_predictions(predictions), name, None, 0, 0)
-        lines = champion.decoder.make_lines(champion.log_members, self.roles.before_other, exchange, decoded)
+        lines = self.roles.lines.make(exchange, decoded)
         answered = Answered(self.roles, lines)
         answered.add(body, decoded.matrix, predictions, is_wanted=self.log.wants(name))
         return self.shadow.offer(answered)
@@ -52,7 +52,7 @@ class Beside:
     def answer_together(self, instances: list[dict[str, Any]]) -> bool:
         """Answer plain requests of one instance each, whose lines wait for each other."""
         champion = self.roles.predictor
-        lines = champion.decoder.gather_lines(champion.log_members, self.roles.before_other)
+        lines = self.roles.lines.gather()
         answered = Answered(self.roles, lines)
         for i, instance in enumerate(instances):
             body = json.dumps({"instances": [instance]}).encode()

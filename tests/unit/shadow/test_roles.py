@@ -93,7 +93,7 @@ def test_roles_say_who_is_counted_and_what_stands_in_the_log(predictor: Predicto
     cast = Cast(predictor, challenger, 1.0)
     assert cast.canary is not None
     assert (cast.usual.counted_as, cast.canary.counted_as) == (("champion", "7"), ("challenger", "8"))
-    told = [json.loads(f"{{{roles.before_other} 0.5}}") for roles in (cast.usual, cast.canary)]
+    told = [json.loads(f"{{{roles.lines.format.before_other} 0.5}}") for roles in (cast.usual, cast.canary)]
     assert told == [
         {"treeserve.challenger.version": "8", "treeserve.challenger.prediction": 0.5},
         {"treeserve.champion.version": "7", "treeserve.champion.prediction": 0.5},

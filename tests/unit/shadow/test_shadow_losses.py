@@ -127,8 +127,9 @@ def test_the_end_waits_for_no_challenger_and_loses_no_line(predictor: Predictor,
 def test_all_that_waits_counts(predictor: Predictor, challenger: Predictor, *, is_wanted: bool) -> None:
     """Body, matrix and predictions, and as much again for the lines of what is not plain; each once."""
     body, matrix, predictions = b"x" * 1000, np.zeros((10, 4), np.float32), np.zeros((10, 3), np.float32)
-    lines = predictor.decoder.gather_lines(predictor.log_members, "")
-    answered = Answered(Cast(predictor, challenger).usual, lines)
+    roles = Cast(predictor, challenger).usual
+    lines = roles.lines.gather()
+    answered = Answered(roles, lines)
     told = "0.5," * 10
     if is_wanted:
         lines.add(body, told, "r", None, 0, 0)

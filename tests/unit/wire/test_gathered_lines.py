@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.wire.bodies import PLAIN
-from tests.unit.wire.test_instances import CODEC
+from tests.lines import gather
+from tests.unit.wire.bodies import PLAIN, SIGNATURE
 
 
 def test_lines_that_wait_are_as_many_as_were_gathered() -> None:
     """In pieces of whole lines, however large one request is; and none is added when they are being made."""
-    assert CODEC is not None
-    lines = CODEC.gather('"a": 1')
+    lines = gather(SIGNATURE)
     bodies = [json.dumps({"instances": [{"carrier": "AA", "hour": hour}] * 3000}).encode() for hour in range(3)]
     for body in bodies:
         lines.add(body, ",".join(["0.5"] * 3000), "r", None, 0, 0)
@@ -38,8 +37,7 @@ def test_lines_that_wait_are_as_many_as_were_gathered() -> None:
 )  # fmt: skip
 def test_what_is_no_exchange_is_refused(exchange: Any) -> None:
     """With an error, and nothing is gathered."""
-    assert CODEC is not None
-    lines = CODEC.gather('"a": 1')
+    lines = gather(SIGNATURE)
     with pytest.raises((TypeError, ValueError, OverflowError)):
         lines.add(*exchange)
     assert list(lines) == []
@@ -47,8 +45,7 @@ def test_what_is_no_exchange_is_refused(exchange: Any) -> None:
 
 def test_a_clock_before_1970_costs_no_line() -> None:
     """A board without a battery starts there or earlier."""
-    assert CODEC is not None
-    lines = CODEC.gather('"a": 1')
+    lines = gather(SIGNATURE)
     lines.add(PLAIN[0].encode(), "0.5", "r", None, -1, -1)
     ((line, _),) = lines
     assert json.loads(line)["@timestamp"] == "1970-01-01T00:00:00.000000Z"
@@ -57,8 +54,7 @@ def test_a_clock_before_1970_costs_no_line() -> None:
 @pytest.mark.parametrize("predictions", ["", "0.5", "0.5,0.5,0.5", "[0.5"])
 def test_lines_want_as_many_predictions_as_instances(predictions: str) -> None:
     """Else none are written; of another version there may be none at all."""
-    assert CODEC is not None
-    right, wrong, other = (CODEC.gather('"a": 1', '"b": ') for _ in range(3))
+    right, wrong, other = (gather(SIGNATURE, '"b": ') for _ in range(3))
     right.add(PLAIN[2].encode(), "0.5,[0.1,0.2]", "r", None, 0, 0)
     right.tell(["[1],2"])
     wrong.add(PLAIN[2].encode(), predictions, "r", None, 0, 0)
@@ -73,8 +69,7 @@ def test_lines_want_as_many_predictions_as_instances(predictions: str) -> None:
 
 def test_only_lines_that_are_told_another_versions_prediction_have_it() -> None:
     """However long what comes before it is; those around them are as they would be without."""
-    assert CODEC is not None
-    lines = CODEC.gather('"a": 1', f'"b": "{"x" * 5000}", "c": ')
+    lines = gather(SIGNATURE, f'"b": "{"x" * 5000}", "c": ')
     for _ in range(3):
         lines.add(PLAIN[2].encode(), "0.5,0.75", "r", None, 0, 0)
     lines.tell(["7,8", "9,10", "11,12"])
@@ -88,8 +83,7 @@ def test_only_lines_that_are_told_another_versions_prediction_have_it() -> None:
 @pytest.mark.parametrize("others", [[], ["1", "2"], ("1",), None, [b"1"], ["é"], [1]])
 def test_what_is_told_is_a_text_for_each_request(others: Any) -> None:
     """Anything else is refused, and the lines are written without; and nothing is told to lines that are being made."""
-    assert CODEC is not None
-    lines = CODEC.gather('"a": 1', '"b": ')
+    lines = gather(SIGNATURE, '"b": ')
     lines.add(PLAIN[0].encode(), "0.5", "r", None, 0, 0)
     with pytest.raises(ValueError, match=r"tell\(\) takes|must be ASCII"):
         lines.tell(others)

@@ -12,11 +12,13 @@ import pytest
 from app.errors import FaultCode, InvalidRequest, MalformedBody, TooManyInstances
 from app.signature import Feature, FeatureType, Signature
 from app.wire._codec import Codec
+from app.wire.encoded_lines import encode_lines
 from app.wire.exchange import Decoded, Exchange
 from app.wire.faults import MAX_LISTED_FAULTS
 from app.wire.instances import InstancesReader
-from app.wire.log_lines import encode_lines
+from app.wire.log_lines import LineMaker
 from app.wire.plain import make_codec
+from tests.lines import make_format
 from tests.unit.wire.bodies import SIGNATURE
 
 READER = InstancesReader(SIGNATURE)
@@ -41,13 +43,14 @@ def assert_plain_agrees(
     assert rows == read.matrix.tobytes(), body
     warnings = READER.warn(unknown, n_unknown)
     assert (warnings.n_found, warnings.listed) == (read.warnings.n_found, read.warnings.listed), body
+    format_ = make_format(SIGNATURE, '"b": ')
     exchange = Exchange(body, ",".join(["[0.5]"] * len(read.matrix)), "r", None, 0, 0)
-    lines = codec.gather('"a": 1', '"b": ')
+    lines = LineMaker(codec, format_).gather()
     lines.add(*exchange)
     others = ",".join(["0.25"] * len(read.matrix)) if len(body) % 2 else None
     lines.tell([others])
     written = [json.loads(line) for piece, _ in lines for line in piece.splitlines()]
-    expected = encode_lines(SIGNATURE, '"a": 1', '"b": ', exchange, read, others)
+    expected = encode_lines(format_, exchange, read, others)
     assert written == [json.loads(line) for line in expected.splitlines()]
     return True
 

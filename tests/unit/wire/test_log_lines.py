@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from app.model_version import ModelVersion
 from app.signature import Feature, FeatureType, Signature
 from app.wire.decoder import InstancesDecoder
+from app.wire.encoded_lines import encode_lines
 from app.wire.exchange import Exchange
-from app.wire.log_lines import common_members, encode_lines, members_before_other
+from app.wire.log_lines import common_members, members_before_other
+from tests.lines import gather, make_format
 from tests.unit.wire.bodies import SIGNATURE as ANY_KIND
 
 SIGNATURE = Signature(
@@ -41,7 +43,7 @@ def written(
     decoded = DECODER.decode(body, max_instances=100, unknown_is_missing=True)
     told = json.dumps(predictions)[1:-1]
     exchange = Exchange(body, told, request_id, trace_id, 1_700_000_000_250_000, 1_500_000)
-    lines = DECODER.make_lines('"who": "me"', "", exchange, decoded)
+    lines = DECODER.line_maker(make_format(SIGNATURE, common='"who": "me"')).make(exchange, decoded)
     return [json.loads(line) for piece, n_lines in lines for line in piece.splitlines() if n_lines]
 
 
@@ -104,13 +106,13 @@ def test_both_ways_of_writing_are_one(at_us: int, duration_ns: int, request_id: 
     decoded = decoder.decode(body.encode(), max_instances=1, unknown_is_missing=False)
     assert decoded.instances is None
     exchange = Exchange(body.encode(), "[0.5,0.25]", request_id, "c" * 32, at_us, duration_ns)
-    lines = decoder.gather_lines('"a": 1', BEFORE_OTHER)
+    lines = gather(ANY_KIND, BEFORE_OTHER)
     lines.add(*exchange)
     lines.tell([others])
     ((line, n_lines),) = lines
     as_dicts = decoded._replace(instances=json.loads(body)["instances"])
     assert n_lines == 1
-    twin = encode_lines(ANY_KIND, '"a": 1', BEFORE_OTHER, exchange, as_dicts, others)
+    twin = encode_lines(make_format(ANY_KIND, BEFORE_OTHER), exchange, as_dicts, others)
     assert json.loads(line) == json.loads(twin)
     told = {name: value for name, value in json.loads(line).items() if "challenger" in name}
     assert told == (

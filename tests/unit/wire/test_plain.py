@@ -20,6 +20,7 @@ from app.wire._codec import Codec
 from app.wire.decoder import InstancesDecoder
 from app.wire.exchange import Exchange
 from app.wire.plain import make_codec
+from tests.lines import make_format
 from tests.processes import PROJECT
 from tests.unit.wire.bodies import NOT_PLAIN, PLAIN, SIGNATURE, UNKNOWN
 from tests.unit.wire.test_encode_plain import assert_texts, make_float32
@@ -70,7 +71,7 @@ def test_plain_bodies_are_taken_and_others_left() -> None:
         ("&& is_printable(cell->token)", ""),
         ("is_whole && (number", "(number"),
         ("(number != 0 || *cell->token.start == '0') && ", ""),
-        ("writing->codec, exchange->body, 1)", "writing->codec, exchange->body, 0)"),
+        ("writing->format->codec, exchange->body, 1)", "writing->format->codec, exchange->body, 0)"),
         ("at++; /* JSON has no leading zeros */", "while (at < end && is_digit(*at)) at++;"),
     ],
 )
@@ -164,13 +165,14 @@ def test_names_that_json_escapes_have_no_codec() -> None:
 
 def test_categories_that_json_escapes_are_left_to_the_other_decoder() -> None:
     """The rest of the feature's categories are plain."""
-    decoder = InstancesDecoder(Signature((Feature("x", FeatureType.CATEGORY, categories=('"', "\\", "b", "\x7f")),)))
+    signature = Signature((Feature("x", FeatureType.CATEGORY, categories=('"', "\\", "b", "\x7f")),))
+    decoder = InstancesDecoder(signature)
     for code, name in enumerate(['"', "\\", "b", "\x7f"]):
         body = json.dumps({"instances": [{"x": name}]}, ensure_ascii=False).encode()
         decoded = decoder.decode(body, max_instances=1, unknown_is_missing=False)
         assert decoded.matrix.tolist() == [[code]]
         assert (decoded.instances is None) is (name in ("b", "\x7f"))
-        ((line, _),) = decoder.make_lines('"a": 1', "", Exchange(body, "0.5", "r", None, 0, 0), decoded)
+        ((line, _),) = decoder.line_maker(make_format(signature)).make(Exchange(body, "0.5", "r", None, 0, 0), decoded)
         assert json.loads(line)["treeserve.features.category"] == {"x": name}
 
 
