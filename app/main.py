@@ -53,13 +53,10 @@ class Service(FastAPI):
     predict : ASGI app
     short_way : ShortWay
         What the web server asks first.
-    drain : Drain
-        How the process ends.
     """
 
     predict: ASGIApp
     short_way: ShortWay
-    drain: Drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and the end of the process."""
@@ -74,6 +71,7 @@ def create_app(
     source: Source,
     metrics: Metrics,
     standard_output: LineSink,
+    drain: Drain,
     on_hopeless: Callable[[], None] = lambda: None,
     expose: Callable[[], Awaitable[bytes]] | None = None,
 ) -> Service:
@@ -88,6 +86,8 @@ def create_app(
     metrics : Metrics
     standard_output : LineSink
         Where the payload log goes unless the settings name a file or turn it off.
+    drain : Drain
+        How the process ends.
     on_hopeless : callable
         Called from another thread if no model version can ever serve; the reason is logged.
     expose : callable or None
@@ -100,7 +100,6 @@ def create_app(
     """
     sink = _payload_sink(settings, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
-    drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
     n_threads = max(1, available_cores() // settings.workers)
     rollout = Rollout(metrics, n_threads)
     shadow = Shadow(payload_log, metrics)
@@ -135,7 +134,6 @@ def create_app(
     # Its documents are ours, below.
     app = Service(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.rollout = rollout
-    app.drain = drain
     app.add_middleware(RequestMiddleware, metrics=metrics, drain=drain)
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)

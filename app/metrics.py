@@ -18,6 +18,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.errors import ModelError
+from app.model_version import Role
 from app.tallies import Spreads, Tally
 
 # 100 µs to 10 s, about three a decade: a single row answers in the first ones, a batch in the last.
@@ -137,10 +139,14 @@ class Metrics:
         )
         self.rejections = Counter(
             "treeserve_rejections",
-            "Model versions that the registry named and that could not serve, by the reason: promotions in vain.",
+            "Tries to serve what the registry names that failed, by the reason: promotions in vain.",
             ["role", "reason"],
             registry=registry,
         )
+        for role in Role:
+            self.swaps.labels(role)
+            for error in ModelError.__subclasses__():
+                self.rejections.labels(role, error.__name__)
         self.registry_checks = Counter(
             "treeserve_registry_checks", "Questions to the registry: does it answer.", ["outcome"], registry=registry
         )

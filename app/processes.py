@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import signal
@@ -73,6 +74,8 @@ def work_in_gaps() -> None:
     if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_IDLE:
         signal.signal(signal.SIGALRM, _take_break)
         signal.siginterrupt(signal.SIGALRM, False)
+        # Python gives signals their own meaning back while it ends: the next alarm would kill what has done its work.
+        atexit.register(signal.signal, signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, _STRETCH_S, _STRETCH_S)
 
 

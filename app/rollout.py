@@ -26,7 +26,7 @@ from app.preparation.last_verified import LastVerified
 from app.preparation.prepared import Prepared
 from app.registry.registry import Registry
 from app.standing import Standing, Trouble
-from app.swaps import record_swap, tell_trouble
+from app.swaps import record_swap, tell_recovery, tell_trouble
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,8 @@ class Watch:
                 now_s = time.monotonic()
                 took_s = before.prepared_in_s if prepared == before.prepared else now_s - began_s
                 self.standing = Standing(before.uri, prepared, now_s, took_s)
+                if before.trouble:
+                    tell_recovery(self._role, self.standing)
         except ModelError as error:
             self.standing = self._stay(error, version)
         trouble = self.standing.trouble

@@ -12,6 +12,7 @@ import threading
 
 from prometheus_client import CollectorRegistry
 
+from app.drain import Drain
 from app.errors import ModelUriInvalid
 from app.line_sink import LineSink
 from app.main import create_app
@@ -56,9 +57,10 @@ def _serve_alone(settings: Settings, source: Source, metrics: Metrics, standard_
         is_hopeless.set()
         os.kill(os.getpid(), signal.SIGINT)  # the end in order, without the grace
 
-    app = create_app(settings, source, metrics, standard_output, on_hopeless=give_up)
+    drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
+    app = create_app(settings, source, metrics, standard_output, drain, on_hopeless=give_up)
     listener = _listen(settings)
-    return run(app, app.drain, listener, lambda: 1 if is_hopeless.is_set() else 0)
+    return run(app, drain, listener, lambda: 1 if is_hopeless.is_set() else 0)
 
 
 def _supervise(

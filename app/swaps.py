@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from app.errors import CacheUnwritable, RegistryUnreachable
 from app.metrics import Metrics
 from app.model_version import ModelVersion, Role
 from app.predictor import Predictor
@@ -11,6 +12,8 @@ from app.standing import Standing
 
 log = logging.getLogger(__name__)
 
+# What is no fault of the version's.
+_REJECTED = dict.fromkeys((CacheUnwritable.__name__, RegistryUnreachable.__name__), "cannot be made ready")
 _SETTINGS = {Role.CHAMPION: "TREESERVE_MODEL_URI", Role.CHALLENGER: "TREESERVE_CHALLENGER_URI"}
 
 
@@ -66,7 +69,7 @@ def tell_trouble(role: Role, standing: Standing, rejected: ModelVersion | None) 
     """
     assert standing.trouble is not None
     if role is Role.CHALLENGER and not rejected:
-        level = logging.INFO  # there need not be one
+        level = logging.INFO if standing.is_absent else logging.WARNING  # there need not be one
     else:
         level = logging.ERROR if standing.prepared or rejected else logging.CRITICAL
     nothing = "no model serves" if role is Role.CHAMPION else "there is no challenger"
@@ -74,10 +77,18 @@ def tell_trouble(role: Role, standing: Standing, rejected: ModelVersion | None) 
         level,
         "%s; %s: %s",
         f"{standing.prepared.version} serves on" if standing.prepared else nothing,
-        f"{rejected} is rejected" if rejected else f"{_SETTINGS[role]}={standing.uri}",
+        f"{rejected} {_REJECTED.get(standing.trouble.kind, 'is rejected')}"
+        if rejected
+        else f"{_SETTINGS[role]}={standing.uri}",
         standing.trouble.reason,
         extra={"ecs": {"error.type": standing.trouble.kind}},
     )
+
+
+def tell_recovery(role: Role, standing: Standing) -> None:
+    """Log that all is well again."""
+    assert standing.prepared is not None
+    log.info("%s=%s is %s again, as the registry says", _SETTINGS[role], standing.uri, standing.prepared.version)
 
 
 def _labels(role: Role, predictor: Predictor) -> tuple[str, ...]:

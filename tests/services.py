@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
+from app.drain import Drain
 from app.line_sink import LineSink
 from app.main import create_app
 from app.metrics import Metrics
@@ -68,6 +69,7 @@ class Service:
     collectors: CollectorRegistry
     payload_log: Path
     hopeless: threading.Event
+    drain: Drain
 
     def sample(self, metric: str, /, **labels: str) -> float | None:
         """The value of one metric; None where it has no such labels."""
@@ -127,7 +129,8 @@ def run_service(
         LastVerified(cache, "a store"),
         metrics,
     )
-    app = create_app(valid, source, metrics, standard_output(), on_hopeless=hopeless.set)
+    drain = Drain(valid.shutdown_grace_s, valid.shutdown_deadline_s)
+    app = create_app(valid, source, metrics, standard_output(), drain, on_hopeless=hopeless.set)
     with TestClient(app, follow_redirects=False, client=("127.0.0.1", 50_000)) as client:
         rollout = app.state.rollout
         for _ in wait():
@@ -135,4 +138,4 @@ def run_service(
             if ready is None or rollout.predictor or (standing and standing.trouble):
                 break
         assert ready in (None, rollout.predictor is not None), standing
-        yield Service(app, client, collectors, log_file, hopeless)
+        yield Service(app, client, collectors, log_file, hopeless, drain)

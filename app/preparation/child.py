@@ -155,7 +155,12 @@ def _run(
     ends_at_s = time.monotonic() + _TIMEOUT_S
     unsent: str | None = asked
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,  # Ctrl-C in a terminal is not for it
     ) as process:
         begin(process.pid)
         while True:

@@ -98,6 +98,7 @@ def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> d
             text=True,
             timeout=timeout_s,
             check=False,
+            process_group=0,  # Ctrl-C in a terminal is not for it
         )
     except subprocess.TimeoutExpired:
         raise RegistryUnreachable(f"MLflow did not finish to {request['do']} within {timeout_s:.0f} s") from None

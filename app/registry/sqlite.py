@@ -48,8 +48,8 @@ def ask_sqlite(query: RegistryQuery, tracking_uri: str) -> ModelVersion:
     path = sqlite_path(tracking_uri)
     if not path.is_file():
         raise ModelNotFound(
-            f"there is no MLflow store at {path} yet; train and register the example (make train), "
-            "or set MLFLOW_TRACKING_URI to a store that has the model"
+            f"there is no MLflow store at {path}; bring it back if there was one, else train and register the example "
+            "(make train), or set MLFLOW_TRACKING_URI to a store that has the model"
         )
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_TIMEOUT_S)) as store:

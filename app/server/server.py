@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from types import FrameType
 
 import uvicorn
@@ -26,6 +27,8 @@ _TICK_S = 0.02
 _ACCEPTS_A_ROUND = 16
 # In which requests that are given up are answered.
 _LAST_WORDS_S = 1.0
+# Where a parent has ended, Linux says so once for each of its threads.
+_ONE_SIGNAL_S = 0.2
 
 
 def make_server(app: FastAPI, drain: Drain) -> Server:
@@ -51,6 +54,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
         self.server_state: DrainState = DrainState(drain)
+        self._told_at = 0.0
         self._is_told = False
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -59,10 +63,11 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as uvicorn calls it
         """Begin to end at the first signal; a second one ends the grace. Ctrl-C has none: nobody balances its load."""
-        if self._drain.has_begun:
-            self._drain.end_grace()
-        else:
+        if not self._drain.has_begun:
+            self._told_at = time.monotonic()
             self._drain.begin(with_grace=sig == signal.SIGTERM)
+        elif time.monotonic() - self._told_at > _ONE_SIGNAL_S:
+            self._drain.end_grace()
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is done ten times a second; whether to stop."""

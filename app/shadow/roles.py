@@ -135,7 +135,8 @@ class Cast:
         self.champion = champion
         self.challenger = challenger
         if challenger is not None and challenger.version.is_same_model(champion.version):
-            challenger = None  # it has been promoted, and there is nothing to compare
+            log.info("champion and challenger are both %s: there is nothing to compare", champion.version)
+            challenger = None  # it has been promoted
         rules = rules or LineRules()
         for predictor in filter(None, (champion, challenger)):
             if strangers := rules.redactions.keys() - {feature.name for feature in predictor.signature.features}:

@@ -91,6 +91,7 @@ class Supervisor:
         self._source = source
         self._metrics = metrics
         self._collectors = collectors
+        self._listener = listener
         self._inherited = listener.fileno(), output_lock
         self._workers: set[Worker] = set()
         self._standings: dict[Role, Standing] = {}
@@ -124,13 +125,16 @@ class Supervisor:
         if not self._is_ending.is_set():
             self._status = status
             self._is_ending.set()
+            # Or the system would go on accepting when the last worker does not any more, and callers wait in vain.
+            self._listener.close()
             limit_s = self._settings.shutdown_deadline_s + _KILLED_AFTER_S
             asyncio.get_running_loop().call_later(limit_s, self._signal_all, signal.SIGKILL)
         self._signal_all(number)
 
     def _signal_all(self, number: int) -> None:
         for worker in self._workers:
-            worker.signal(number)
+            # One that is only being imported would answer SIGINT with a traceback.
+            worker.signal(number if worker.samples or number == signal.SIGKILL else signal.SIGTERM)
 
     async def _keep(self, number: int) -> None:
         """Have one worker running until told to end."""
@@ -165,7 +169,8 @@ class Supervisor:
             with its:
                 descriptors = [its.fileno(), *self._inherited]
                 command = [*python_module("app.workers"), *map(str, descriptors)]
-                process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
+                # In a group of its own, or Ctrl-C in a terminal would reach it before this process can pass it on.
+                process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, process_group=0)
             reader, line = await asyncio.open_unix_connection(sock=ours, limit=_MAX_MESSAGE_BYTES)
         except OSError:
             ours.close()  # by which a process that was started ends too

@@ -13,11 +13,13 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from itertools import count
 
 from prometheus_client import CollectorRegistry
 
+from app.drain import Drain
 from app.errors import ServingError
 from app.line_sink import LineSink
 from app.main import create_app
@@ -35,6 +37,8 @@ from app.workers.totals import take_samples
 log = logging.getLogger(__name__)
 
 _TOTALS_WITHIN_S = 5.0
+# Where the system tells of a parent's end by itself.
+_TOLD_WITHIN_S = 0.5
 
 
 class CannotServe(Exception):
@@ -68,6 +72,7 @@ class SupervisorSource:
         self._loop = asyncio.get_running_loop()
         if self._tell_standings(next(self._messages, {}), tell):
             raise CannotServe  # callers are better off with the other workers, until what is wrong is mended
+        self._send_samples()  # it has begun
         threading.Thread(target=self._listen, args=(tell,), name="supervisor", daemon=True).start()
 
     def refresh(self) -> None:
@@ -135,13 +140,20 @@ def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) ->
     collectors = make_collectors()
     settings = Settings.from_environment(os.environ)
     channel = Channel(socket.socket(fileno=channel_descriptor))
-    source = SupervisorSource(channel, collectors, on_orphaned=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
+
+    def end_in_order() -> None:
+        time.sleep(_TOLD_WITHIN_S)
+        if not drain.has_begun:  # a second signal would end the grace
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    source = SupervisorSource(channel, collectors, on_orphaned=end_in_order)
     try:
-        app = create_app(settings, source, Metrics(collectors), standard_output, expose=source.expose)
+        app = create_app(settings, source, Metrics(collectors), standard_output, drain=drain, expose=source.expose)
     except OSError as error:
         log.critical("cannot start: %s", error)
         return CANNOT_START
     try:
-        return run(app, app.drain, listener)
+        return run(app, drain, listener)
     finally:
         channel.close()

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.e2e.servers import SOON_S, Server, Start
-from tests.processes import wait_for_exit
+from tests.processes import listens, wait_for_exit
 from tests.services import wait
 
 GOOD = {"carrier": "UA", "hour": 17, "temp": 39.0, "wind": 8.5}
@@ -120,6 +120,39 @@ def test_callers_keep_their_connections_while_a_worker_is_replaced(start: Start)
         assert time.monotonic() - began < 10
     assert server.end() == 0
     assert server.errors == ""
+
+
+def test_workers_without_a_supervisor_keep_the_grace(start: Start) -> None:
+    """They are told of its end in two ways, and a second signal would end the grace."""
+    server = start_two(start, TREESERVE_SHUTDOWN_GRACE_S="2", TREESERVE_SHUTDOWN_DEADLINE_S="8")
+    server.process.kill()
+    server.process.wait(SOON_S)
+    killed = time.monotonic()
+    while time.monotonic() - killed < 1.8:
+        server.predict(GOOD)
+        time.sleep(0.05)
+    for _ in wait(SOON_S):
+        if not listens(int(server.port)):
+            break
+    assert server.output.count("told to end") == 2
+
+
+def test_callers_who_come_too_late_are_refused(start: Start) -> None:
+    """And not accepted by the system on behalf of nobody: a refusal sends them to another service at once."""
+    server = start_two(start)
+    server.process.send_signal(signal.SIGTERM)
+    reset = []
+    while server.process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", int(server.port)), timeout=5) as caller:
+                caller.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                if not caller.recv(1000):
+                    reset.append("closed")
+        except ConnectionRefusedError:
+            continue
+        except OSError as error:
+            reset.append(repr(error))
+    assert reset == []
 
 
 def connections_of(pid: int) -> int:

@@ -120,7 +120,7 @@ def test_what_the_alias_names_serves(setting: Setting, version: ModelVersion) ->
     assert standing.is_confirmed
     assert setting.prepared == ["7"]
     assert setting.sample("treeserve_registry_checks_total", outcome="answered") == 3
-    assert setting.sample("treeserve_swaps_total", role="champion") is None
+    assert setting.sample("treeserve_swaps_total", role="champion") == 0
 
 
 def test_a_moved_alias_changes_what_serves_and_a_moved_back_one_rolls_back(setting: Setting) -> None:

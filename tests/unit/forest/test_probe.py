@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from app.errors import ModelUnfit
 from app.forest.probe import probe_booster
@@ -22,6 +26,16 @@ def damage(path: Path, seed: int) -> None:
 def test_a_whole_booster_passes(tmp_path: Path) -> None:
     """Nothing is said of a file that can be read."""
     probe_booster(make_model().write(tmp_path / "model") / "model.ubj")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such policy")
+def test_a_whole_booster_passes_in_the_gaps_that_others_leave(tmp_path: Path) -> None:
+    """As every version is opened but the first; what takes the breaks must not be taken for a crash."""
+    path = make_model().write(tmp_path / "model") / "model.ubj"
+    asks = f"from pathlib import Path; from app.forest.probe import probe_booster; probe_booster(Path({str(path)!r}))"
+    in_gaps = f"import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); {asks}"
+    ended = subprocess.run([sys.executable, "-c", in_gaps], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_an_ordinary_error_is_left_to_the_next(tmp_path: Path) -> None:

@@ -51,12 +51,12 @@ class Supervised:
         self.n_started = 0
         spawn = asyncio.create_subprocess_exec
 
-        async def start(*command: str, pass_fds: list[int]) -> Any:
+        async def start(*command: str, pass_fds: list[int], **options: Any) -> Any:
             script = scripts[min(self.n_started, len(scripts) - 1)]
             self.n_started += 1
             if isinstance(script, OSError):
                 raise script
-            return await spawn(command[0], "-c", script, *command[-3:], pass_fds=pass_fds)
+            return await spawn(command[0], "-c", script, *command[-3:], pass_fds=pass_fds, **options)
 
         monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.01)
         monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
