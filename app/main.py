@@ -29,6 +29,7 @@ from app.line_sink import LineSink
 from app.loop_lag import LoopLag
 from app.metrics import Metrics
 from app.model_version import Role
+from app.observed.observations import Observations
 from app.payload_log import PayloadLog
 from app.polling import Source
 from app.rollout import Rollout
@@ -38,6 +39,8 @@ from app.shadow.shadow import Shadow
 from app.standing import Standing
 from app.wire.line_format import LineRules, Redaction
 
+# How often the payload log has what was observed, and what its lines may take in the queue.
+_PROFILE_EVERY_S, _PROFILE_BYTES = 60.0, 512 * 1024
 # Docker, containerd and CRI-O cut what a container says into pieces of 16 KiB.
 _MAX_PIPED_LINE = 16_000
 
@@ -105,7 +108,10 @@ def create_app(
     shadow = Shadow(payload_log, metrics)
     overload = Overload(settings.max_in_flight, PATH, metrics, drain)
     rules = _line_rules(settings, is_piped=sink is standard_output)
-    endpoint = PredictEndpoint(rollout, payload_log, shadow, overload, metrics, settings, rules, n_threads)
+    observations = Observations(metrics.registry, lambda lines: payload_log.record(lines, 0, _PROFILE_BYTES))
+    endpoint = PredictEndpoint(
+        rollout, payload_log, shadow, overload, metrics, settings, rules, observations, n_threads
+    )
 
     def follow(role: Role, standing: Standing) -> str | None:
         if role is Role.CHAMPION and standing.is_hopeless:
@@ -119,12 +125,15 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         payload_log.start()
         shadow.start()
+        telling = asyncio.create_task(_tell_again_and_again(observations))
         loop_lag = LoopLag(metrics.loop_lag.values[()], asyncio.get_running_loop())
         source.start(follow)
         yield
         loop_lag.stop()
+        telling.cancel()
         drain.begin(with_grace=False)  # where no server has told it to
         endpoint.close()
+        observations.tell()
         shadow.close()  # which hands over to the payload log what it has
         if payload_log.close(drain.log_s) and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
@@ -145,6 +154,12 @@ def create_app(
     add_docs(app)
     add_openapi(app, rollout, settings)
     return app
+
+
+async def _tell_again_and_again(observations: Observations) -> None:
+    while True:
+        await asyncio.sleep(_PROFILE_EVERY_S)
+        observations.tell()
 
 
 def _line_rules(settings: Settings, *, is_piped: bool) -> LineRules:

@@ -61,10 +61,16 @@ class ShadowDropReason(StrEnum):
 
 
 class Metrics:
-    """Every metric, on one collector registry."""
+    """
+    Every metric, on one collector registry.
+
+    Attributes
+    ----------
+    registry : CollectorRegistry
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+        self.registry = registry
         # Changed with every request, by the event loop's thread alone.
         self.requests = Tally(
             "treeserve_requests", "Requests answered: traffic and errors.", ["route", "status"], registry
@@ -200,4 +206,4 @@ class Metrics:
 
     def expose(self) -> bytes:
         """Prometheus's text format, version 0.0.4."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

@@ -17,6 +17,7 @@ from app.endpoints.patience import Patience
 from app.endpoints.request_context import RequestContext, request_context
 from app.forest.kernel_forest import FloatMatrix
 from app.metrics import Metrics
+from app.observed.observations import Observations
 from app.payload_log import PayloadLog
 from app.predictor import Predictor
 from app.rollout import Rollout
@@ -55,6 +56,7 @@ class PredictEndpoint:
         metrics: Metrics,
         settings: Settings,
         rules: LineRules,
+        observations: Observations,
         n_threads: int,
     ) -> None:
         """
@@ -74,6 +76,7 @@ class PredictEndpoint:
         self._metrics = metrics
         self._settings = settings
         self._rules = rules
+        self._observations = observations
         self._patience = Patience(PATIENCE_S)
         self._cast: Cast | None = None
         # No more batches at once than can be worked on: each takes many times its body's memory.
@@ -135,6 +138,8 @@ class PredictEndpoint:
         told = encode_predictions(predictions)
         answer = predictor.answers.encode(context.request_id, told, ())
         is_wanted = self._payload_log.wants(context.request_id)
+        if roles.observed is not None:
+            roles.observed.add(matrix, predictions)
         if is_wanted or roles.other is not None:
             duration_ns = time.perf_counter_ns() - started_ns
             lines = self._usual_lines if roles is cast.usual else self._canary_lines
@@ -155,7 +160,7 @@ class PredictEndpoint:
         if cast is None or cast.champion is not champion or cast.challenger is not challenger:
             settings = self._settings
             share, policy = settings.challenger_share, settings.unknown_category
-            cast = self._cast = Cast(champion, challenger, share, policy, self._rules)
+            cast = self._cast = Cast(champion, challenger, share, policy, self._rules, self._observations)
         return cast
 
     def _answer(self, body: bytes, roles: Roles, usual: Roles, context: RequestContext, started_ns: int) -> _Answer:
@@ -188,7 +193,9 @@ class PredictEndpoint:
         return _Answer(text, decoded, inference_s, roles)
 
     def _record(self, roles: Roles, exchange: Exchange, decoded: Decoded, predictions: FloatMatrix) -> None:
-        """Hand one request over to the shadow, if there is one, or else to the payload log."""
+        """Count one request, and hand it over to the shadow, if there is one, or else to the payload log."""
+        if roles.observed is not None:
+            roles.observed.observe([decoded.matrix], [predictions])
         is_wanted = self._payload_log.wants(exchange.request_id)
         if not is_wanted and roles.other is None:
             return

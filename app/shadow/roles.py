@@ -9,6 +9,8 @@ import math
 from app.artifacts import UnknownCategoryPolicy
 from app.errors import ServingError
 from app.model_version import Role
+from app.observed.observations import Observations
+from app.observed.profile import ObservedProfile
 from app.predictor import Predictor
 from app.shadow.comparison import Comparison
 from app.wire.line_format import LineFormat, LineRules
@@ -30,6 +32,8 @@ class Roles:
         Who answers.
     counted_as : tuple of str
         Its role and version, as the labels of `Metrics.answered_rows`.
+    observed : ObservedProfile or None
+        Where it is counted what is asked and answered.
     other : Predictor or None
         Who predicts the same in shadow, if anyone does.
     other_unknown_is_missing : bool
@@ -50,6 +54,7 @@ class Roles:
         "comparison",
         "counted_as",
         "lines",
+        "observed",
         "other",
         "other_unknown_is_missing",
         "predictor",
@@ -63,8 +68,10 @@ class Roles:
         other: Predictor | None,
         policy: UnknownCategoryPolicy | None,
         rules: LineRules,
+        observed: ObservedProfile | None,
     ) -> None:
         self.predictor = predictor
+        self.observed = observed
         self.counted_as = (str(role), predictor.version.version)
         self.other = other
         self._has_told = False
@@ -119,6 +126,7 @@ class Cast:
         share: float = 0.0,
         policy: UnknownCategoryPolicy | None = None,
         rules: LineRules | None = None,
+        observations: Observations | None = None,
     ) -> None:
         """
         Make a cast.
@@ -131,6 +139,8 @@ class Cast:
             The operator's word on unknown categories.
         rules : LineRules or None
             The operator's word on the payload log's lines.
+        observations : Observations or None
+            Where to count what is asked and answered; None for nowhere.
         """
         self.champion = champion
         self.challenger = challenger
@@ -142,10 +152,15 @@ class Cast:
             if strangers := rules.redactions.keys() - {feature.name for feature in predictor.signature.features}:
                 shown = ", ".join(map(repr, sorted(strangers)))
                 log.warning("%s has no features %s, which TREESERVE_PAYLOAD_REDACT names", predictor.version, shown)
-        self.usual = Roles(Role.CHAMPION, champion, challenger, policy, rules)
+        answering = [champion, challenger] if challenger is not None and share > 0 else [champion]
+        observed: list[ObservedProfile | None] = [None] * len(answering)
+        if observations is not None:
+            observations.keep(answering)
+            observed = [observations.of(predictor) for predictor in answering]
+        self.usual = Roles(Role.CHAMPION, champion, challenger, policy, rules, observed[0])
         self.canary = None
         if challenger is not None and share > 0:
-            self.canary = Roles(Role.CHALLENGER, challenger, champion, policy, rules)
+            self.canary = Roles(Role.CHALLENGER, challenger, champion, policy, rules, observed[1])
         self._first_usual = math.ceil(share * _N_DIGESTS)
 
     def choose(self, key: str) -> Roles:

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from app.wire.faults import Faults
 
+# The bits of the NaN that stands for an unknown category where it is predicted as missing; to a forest it is any NaN.
+UNKNOWN_BITS = 0x7FC00001
+
 
 class Decoded(NamedTuple):
     """
@@ -17,6 +20,7 @@ class Decoded(NamedTuple):
     Attributes
     ----------
     matrix : numpy.ndarray of float32, shape (n_instances, n_features)
+        Categories as codes, missing values as NaN, unknown categories as the NaN of `UNKNOWN_BITS`.
     instances : list of dict, or None
         As the caller sent them; None where the body is plain and they can be read again.
     unknown : dict of int to list of str

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.errors import Fault, FaultCode, TooManyInstances
 from app.signature import Signature
-from app.wire.exchange import Decoded
+from app.wire.exchange import UNKNOWN_BITS, Decoded
 from app.wire.faults import Faults, escape_pointer
 from app.wire.features import FeatureReader, UnknownCategory, WrongValue, build_readers, nearest_name, shorten
 from app.wire.json_text import parse_json
@@ -52,7 +52,10 @@ class InstancesReader:
             if unknown_values:
                 unknown[index] = [name for name, _ in unknown_values]
         faults.refuse()
-        return Decoded(np.array(rows, dtype=np.float32), instances, unknown, warnings)
+        matrix = np.array(rows, dtype=np.float32)
+        for index, names in unknown.items():
+            matrix.view(np.uint32)[index, [self._readers[name].column for name in names]] = UNKNOWN_BITS
+        return Decoded(matrix, instances, unknown, warnings)
 
     def warn(self, unknown: Iterable[tuple[int, int, str]], n_found: int) -> Faults:
         """

@@ -144,6 +144,10 @@ METRICS = [
     "treeserve_challenger_decisions",
     "treeserve_shadow_dropped",
     "treeserve_canary_fallbacks",
+    "treeserve_feature_observations",
+    "treeserve_feature_reference_ratio",
+    "treeserve_prediction_observations",
+    "treeserve_prediction_reference_ratio",
 ]
 
 

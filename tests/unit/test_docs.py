@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from app import errors
 from app.errors import FaultCode, ServingError
 from app.metrics import Metrics
+from app.observed.observations import _OBSERVED, _PREDICTED, _PREDICTED_REFERENCE, _REFERENCE
 from app.settings import PREFIX, Settings
 from model.features import FEATURES
 from tests.schemas import FOLDER, MODELS, render_schema
@@ -75,6 +76,8 @@ def test_every_metric_is_documented_with_its_labels() -> None:
             name = described.name + ("_total" if described.type == "counter" else "")
             labels = metric.label_names if hasattr(metric, "label_names") else metric._labelnames
             in_code[name] = (list(labels), described.documentation)
+    for name, text, labels in (_OBSERVED, _REFERENCE, _PREDICTED, _PREDICTED_REFERENCE):
+        in_code[name if name.endswith("_ratio") else f"{name}_total"] = (labels, text)
     documented = {}
     for name, text in table_rows("docs/operations.md", "metric"):
         found = re.fullmatch(r"`(\w+)`(?: \{(.*)\})?", name)

@@ -116,7 +116,11 @@ def test_the_wheel_holds_the_service_and_nothing_else(tmp_path: Path) -> None:
     app = [path for path in (source / "app").rglob("*") if path.suffix in {".py", ".pyi", ".json", ".typed"}]
     compiled = {name for name in held if name.endswith(".so")}
     assert {name for name in held if ".dist-info/" not in name} - compiled == {str(p.relative_to(source)) for p in app}
-    assert {name.partition(".")[0] for name in compiled} == {"app/forest/_kernel", "app/wire/_codec"}
+    assert {name.partition(".")[0] for name in compiled} == {
+        "app/forest/_kernel",
+        "app/observed/_counting",
+        "app/wire/_codec",
+    }
     assert "treeserve = app.cli:main" in scripts
     requirements = re.findall(r"^Requires-Dist: ([\w.-]+)", metadata, re.MULTILINE)
     assert set(requirements) == required("serve")

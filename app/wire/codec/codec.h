@@ -21,6 +21,8 @@ typedef struct {
     size_t length;
 } Text;
 
+#define UNKNOWN_BITS 0x7FC00001u /* as app.wire.exchange has it */
+
 /* Texts to numbers: open addressing, a power of two of places, at most half of them taken. */
 typedef struct {
     Text text; /* NULL where the place is free */

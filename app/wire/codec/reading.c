@@ -124,12 +124,20 @@ static int is_printable(Text text) {
     return 1;
 }
 
+/* A NaN that whoever counts tells from a missing value. */
+static inline float unknown_value(void) {
+    const uint32_t bits = UNKNOWN_BITS;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* The code of the category that the cell's token names. */
 static inline int take_category(const Reading *reading, const Feature *feature, Cell *cell) {
     const float *code = table_find(&feature->categories, cell->token);
     if (!code && !(reading->unknown_is_missing && is_printable(cell->token)))
         return 0;
-    cell->value = code ? *code : NAN;
+    cell->value = code ? *code : unknown_value();
     return 1;
 }
 

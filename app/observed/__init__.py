@@ -1,0 +1,1 @@
+"""How features and predictions are distributed in service, counted in the bins of the reference profile."""
