@@ -1,4 +1,4 @@
-"""The commands of the training side: ``python -m model train``."""
+"""The commands of the training side: ``python -m model train``, ``… drift``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.errors import ModelError, ModelNotFound
 from app.registry.store import registry_uri, tracking_uri, without_credentials
+from model.drift_options import add_drift_options
 from model.errors import ParameterInvalid, TrainingError
 from model.names import CHAMPION, MODEL_NAME
 from model.parameters import add_options, read_options
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _train(options)
+        return _drift(options) if options.command == "drift" else _train(options)
     except (TrainingError, ModelError) as error:
         print(without_credentials(f"error: {error}"), file=sys.stderr)
         return _USAGE_ERROR if isinstance(error, ParameterInvalid) else 1
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m model", description="Train and register the example model.")
+    parser = ArgumentParser(prog="python -m model", description="Train and register the example model, and watch it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser(
         "train",
@@ -52,7 +53,20 @@ def _parser() -> ArgumentParser:
     train.add_argument("--data", type=Path, metavar="DIR", help="read the three CSV files from this folder")
     train.add_argument("--no-alias", action="store_true", help=f"register, but leave the alias {CHAMPION} where it is")
     train.add_argument("--if-missing", action="store_true", help=f"do nothing if {MODEL_NAME}@{CHAMPION} exists")
+    add_drift_options(
+        commands.add_parser(
+            "drift",
+            help="how far what a service was asked and has answered is from training",
+            description="Add up what a service's processes have counted, by their logs, and compare it with training.",
+        )
+    )
     return parser
+
+
+def _drift(options: Namespace) -> int:
+    from model.drift_command import run
+
+    return run(options)
 
 
 def _train(options: Namespace) -> int:

@@ -1,11 +1,13 @@
 """
-What can stop a training run that the person who started it can mend.
+What can stop a command that the person who started it can mend.
 
 TrainingError
 ├── ParameterInvalid   a training parameter out of its range
 ├── DataInvalid        a table is not what it should be; names file, column and row
 ├── DeviceMissing      no GPU, or an XGBoost that cannot use one
-└── RegistryUnusable   MLflow's store does not answer, or is not where it was
+├── RegistryUnusable   MLflow's store does not answer, or is not where it was
+├── LogUnreadable      a log file is not there, or not as a service writes it
+└── NothingObserved    the logs do not have what is asked for
 """
 
 from __future__ import annotations
@@ -52,3 +54,11 @@ class DeviceMissing(TrainingError):
 
 class RegistryUnusable(TrainingError):
     """Nothing can be logged or registered."""
+
+
+class LogUnreadable(TrainingError):
+    """A log file cannot be read, or is not as a service writes it."""
+
+
+class NothingObserved(TrainingError):
+    """The logs do not have what is asked for."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from app.profile import CategoryProfile, NumberProfile, ReferenceProfile
 from app.signature import Signature
 
+PROFILE_DATASET = "treeserve.profile"  # of the lines in which a process tells what it has counted
 # A share that is smaller, 0 too, is taken for this one where two distributions are compared: a bin that was empty in
 # training would else be infinitely far away.
 LEAST_SHARE = 1e-4

@@ -11,11 +11,17 @@ import numpy as np
 
 from app.ecs import static_fields, timestamp
 from app.line_sink import Piece
-from app.observed.bins import ColumnBins, Counts, FloatMatrix, bins_of_features, bins_of_prediction
+from app.observed.bins import (
+    PROFILE_DATASET,
+    ColumnBins,
+    Counts,
+    FloatMatrix,
+    bins_of_features,
+    bins_of_prediction,
+)
 from app.observed.counts import BinCounts
 from app.predictor import Predictor
 
-PROFILE_DATASET = "treeserve.profile"
 _AT_ONCE = 64
 
 

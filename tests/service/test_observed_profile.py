@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from app.predictor import Predictor
+from app.profile import CategoryProfile, ReferenceProfile
+from model.drift import Period, measure_drift
+from model.log_lines import LogReader
 from tests.boosters import make_model, make_table, to_instances
 from tests.challengers import load_challenger, write_challenger
 from tests.service.problems import GOOD
@@ -154,3 +158,44 @@ def test_a_canary_counts_for_itself(registry: FakeRegistry, tmp_path: Path) -> N
                 if sum(found.values()) == 40:
                     break
             assert {version: n for version, n in found.items() if n} == versions
+
+
+def test_the_command_and_the_predictions_themselves_agree(registry: FakeRegistry, tmp_path: Path) -> None:
+    """Drift by what processes have counted is that of all recorded instances, computed by other means."""
+    with run_service(registry, tmp_path / "log", unknown_category="missing") as service:
+        ask_every_way(service)
+        service.predict({**GOOD, "carrier": "B6", "wind": 1e6}, {**GOOD, "temp": -1e6})
+        profile = ReferenceProfile.model_validate(service.client.get("/model").json()["profile"])
+    reader = LogReader([str(service.payload_log)])
+    _, drifts = measure_drift(reader.read("treeserve.profile"), None, Period())
+    lines = list(reader.read("treeserve.prediction"))
+    assert len(lines) == 442
+    found = {drift.name: drift for drift in drifts}
+    for feature in [*profile.features, profile.prediction]:
+        if isinstance(feature, CategoryProfile):
+            values = pd.Series([line["treeserve.features.category"].get(feature.name) for line in lines], dtype=object)
+            is_unseen = ~values.isna() & ~values.isin(feature.categories)
+            counts = [*(int((values == name).sum()) for name in feature.categories), int(is_unseen.sum())]
+            training = [*feature.counts, 0]
+        else:
+            told = [
+                line["treeserve.prediction"] if feature is profile.prediction
+                else line["treeserve.features.number"].get(feature.name)
+                for line in lines
+            ]  # fmt: skip
+            values = pd.Series(told, dtype="float32")
+            assert feature.minimum is not None
+            assert feature.maximum is not None
+            inner = np.array(feature.edges, dtype=np.float32)
+            counts = [int((values < np.float32(feature.minimum)).sum())]
+            in_range = values[(values >= np.float32(feature.minimum)) & (values <= np.float32(feature.maximum))]
+            counts += np.bincount(np.digitize(in_range, inner), minlength=len(inner) + 1).tolist()
+            counts.append(int((values > np.float32(feature.maximum)).sum()))
+            training = [0, *feature.counts, 0]
+        counts.append(int(values.isna().sum()))
+        training.append(feature.n_missing)
+        shares = np.maximum(np.array(counts) / 442, 1e-4), np.maximum(np.array(training) / sum(training), 1e-4)
+        psi = float(((shares[0] - shares[1]) * np.log(shares[0] / shares[1])).sum())
+        assert found[feature.name].psi == pytest.approx(psi), feature.name
+        assert found[feature.name].observed == pytest.approx([count / 442 for count in counts])
+    assert found["carrier"].psi > 0

@@ -24,6 +24,7 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 OPEN_TO_MODEL = {
     "app.artifacts",
     "app.errors",
+    "app.observed.bins",
     "app.predictor",
     "app.profile",
     "app.registry.resolve",

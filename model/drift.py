@@ -1,0 +1,146 @@
+"""
+How far what a service is asked and answers has drifted from training, by the lines in which its processes tell it.
+
+Each process counts in the bins of the reference profile and tells once a minute what it has counted; added up over
+all processes and any time, that is the whole service's observed profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.observed.bins import population_stability_index
+from model.errors import LogUnreadable, NothingObserved
+
+# By the rule of thumb that credit scoring has used for decades; what it means for a model is for its owners to say.
+SLIGHT, LARGE = 0.1, 0.25
+
+
+@dataclass(frozen=True)
+class Drift:
+    """
+    One feature's, or the prediction's.
+
+    Attributes
+    ----------
+    kind : str
+        ``feature`` or ``prediction``.
+    name : str
+    bins : tuple of str
+        In the order in which a process tells them.
+    reference, observed : tuple of float
+        The share of the training rows, and of what was observed, in each bin.
+    n_observed : int
+    """
+
+    kind: str
+    name: str
+    bins: tuple[str, ...]
+    reference: tuple[float, ...]
+    observed: tuple[float, ...]
+    n_observed: int
+
+    @property
+    def psi(self) -> float:
+        """The population stability index."""
+        return population_stability_index(self.reference, self.observed)
+
+    @property
+    def verdict(self) -> str:
+        """The rule of thumb in a word."""
+        return "large" if self.psi >= LARGE else "slight" if self.psi >= SLIGHT else "none"
+
+    @property
+    def widest(self) -> str:
+        """The bin whose share has changed most, with both."""
+        changes = [abs(after - before) for before, after in zip(self.reference, self.observed, strict=True)]
+        place = changes.index(max(changes))
+        return f"{self.bins[place]}: {self.reference[place]:.1%} → {self.observed[place]:.1%}"
+
+
+@dataclass(frozen=True)
+class Period:
+    """Of which lines; both ends are open if None, and the first belongs to it."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def has(self, line: Mapping[str, Any]) -> bool:
+        """Whether a line was logged in it."""
+        if self.since is None and self.until is None:
+            return True
+        at = datetime.fromisoformat(line["@timestamp"])
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+
+def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None, period: Period) -> tuple[str, list[Drift]]:
+    """
+    Add up what was observed.
+
+    Parameters
+    ----------
+    lines : iterable of mapping
+        Of the dataset `treeserve.profile`.
+    version : str or None
+        Of the model; None for the only one that there is.
+    period : Period
+
+    Returns
+    -------
+    str, list of Drift
+        The version, and the drift of each feature and of the prediction, the largest first.
+
+    Raises
+    ------
+    NothingObserved
+        If there are no such lines, or of several versions, and none was chosen.
+    LogUnreadable
+        If a line is not as a service writes it.
+    """
+    counts: dict[str, dict[tuple[str, str], dict[str, list[float]]]] = {}
+    for line in lines:
+        try:
+            if not period.has(line):
+                continue
+            of_version = counts.setdefault(line["treeserve.model.version"], {})
+            bins = of_version.setdefault((line["treeserve.profile.kind"], line["treeserve.profile.name"]), {})
+            told = bins.setdefault(line["treeserve.profile.bin"], [line["treeserve.profile.reference"], 0])
+            told[1] += line["treeserve.profile.count"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LogUnreadable(f"a profile line is not as a service writes it ({error!r}): {dict(line)}") from None
+    chosen = _choose(sorted(counts), version)
+    drifts = [_to_drift(*column, bins) for column, bins in counts[chosen].items()]
+    return chosen, sorted(drifts, key=lambda drift: -drift.psi)
+
+
+def _choose(known: list[str], version: str | None) -> str:
+    if version is None and len(known) == 1:
+        return known[0]
+    if version in known:
+        return str(version)
+    if not known:
+        raise NothingObserved(
+            "there is no treeserve.profile line in the logs of that time; processes write them once a minute for a "
+            "model version with a reference profile, unless TREESERVE_PAYLOAD_LOG is off"
+        )
+    shown = ", ".join(known)
+    raise NothingObserved(
+        f"the logs have versions {shown}: choose one with --version"
+        if version is None
+        else f"the logs have nothing of version {version}; they have {shown}"
+    )
+
+
+def _to_drift(kind: str, name: str, bins: Mapping[str, list[float]]) -> Drift:
+    total = sum(count for _, count in bins.values())
+    return Drift(
+        kind,
+        name,
+        tuple(bins),
+        tuple(reference for reference, _ in bins.values()),
+        tuple(count / total for _, count in bins.values()),
+        int(total),
+    )

@@ -1,0 +1,68 @@
+"""Lines that services have logged, of all that they have: from files, or from whatever is piped in."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from model.errors import LogUnreadable
+
+STANDARD_INPUT = "-"
+
+
+@dataclass
+class LogReader:
+    """
+    Reads log files, one after the other.
+
+    Attributes
+    ----------
+    paths : sequence of str
+        Files, compressed if they end with ``.gz``, or ``-`` for standard input.
+    n_strange : int
+        How many lines were no JSON objects, as other programs in the same container write them.
+    first_strange : str
+        Where the first of them was.
+    """
+
+    paths: Sequence[str]
+    n_strange: int = 0
+    first_strange: str = ""
+
+    def read(self, dataset: str) -> Iterator[dict[str, Any]]:
+        """
+        The lines of one dataset, in their order.
+
+        Raises
+        ------
+        LogUnreadable
+            If a file cannot be read.
+        """
+        for path in self.paths:
+            try:
+                with _open(path) as file:
+                    yield from self._read_file(path, file, dataset)
+            except (OSError, EOFError) as error:
+                raise LogUnreadable(f"{path} cannot be read: {error}") from None
+
+    def _read_file(self, path: str, file: BinaryIO, dataset: str) -> Iterator[dict[str, Any]]:
+        for number, text in enumerate(file, start=1):
+            try:
+                line = json.loads(text)
+            except ValueError:
+                line = None
+            if not isinstance(line, dict):
+                self.n_strange += 1
+                self.first_strange = self.first_strange or f"{path}, line {number}"
+            elif line.get("event.dataset") == dataset:
+                yield line
+
+
+def _open(path: str) -> BinaryIO:
+    if path == STANDARD_INPUT:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
