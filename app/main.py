@@ -113,20 +113,25 @@ def create_app(
         rollout, payload_log, shadow, overload, metrics, settings, rules, observations, n_threads
     )
 
-    def follow(role: Role, standing: Standing) -> str | None:
-        if role is Role.CHAMPION and standing.is_hopeless:
-            on_hopeless()
-        return rollout.follow(role, standing)
-
     async def expose_own() -> bytes:
         return metrics.expose()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
         payload_log.start()
         shadow.start()
         telling = asyncio.create_task(_tell_again_and_again(observations))
-        loop_lag = LoopLag(metrics.loop_lag.values[()], asyncio.get_running_loop())
+        loop_lag = LoopLag(metrics.loop_lag.values[()], loop)
+
+        def follow(role: Role, standing: Standing) -> str | None:
+            if role is Role.CHAMPION and standing.is_hopeless:
+                on_hopeless()
+            failure = rollout.follow(role, standing)
+            with suppress(RuntimeError):  # the loop has ended, and the watch has not yet
+                loop.call_soon_threadsafe(endpoint.prepare)
+            return failure
+
         source.start(follow)
         yield
         loop_lag.stop()

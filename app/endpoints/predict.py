@@ -147,6 +147,15 @@ class PredictEndpoint:
         self._count(len(matrix), inference_s, roles)
         return answer
 
+    def prepare(self) -> None:
+        """
+        Be ready for what serves now, before anybody asks; on the event loop's thread.
+
+        Prometheus sees no increase in a counter that begins with its first value.
+        """
+        if champion := self._rollout.predictor:
+            self._cast_with(champion)
+
     def close(self) -> None:
         """Hand over what still waits, before shadow and payload log are closed; no batch begins any more."""
         for lines in (self._usual_lines, self._canary_lines):

@@ -75,6 +75,14 @@ def test_what_is_asked_and_answered_is_counted(registry: FakeRegistry, tmp_path:
         assert shares["(unseen)"] == 0
 
 
+def test_every_bin_is_there_before_anybody_asks(registry: FakeRegistry, tmp_path: Path) -> None:
+    """Prometheus sees no increase in a counter that begins with its first value."""
+    with run_service(registry, tmp_path / "log") as service:
+        for _ in wait():
+            if service.sample("treeserve_feature_observations_total", feature="carrier", bin="UA", version="7") == 0:
+                break
+
+
 def test_an_unknown_category_is_unseen(registry: FakeRegistry, tmp_path: Path) -> None:
     """And not missing, though it is predicted as that."""
     with run_service(registry, tmp_path / "log", unknown_category="missing") as service:
