@@ -22,6 +22,7 @@ from app.forest.document import read_learner
 from app.forest.kernel_forest import FloatMatrix, KernelForest
 from app.forest.learner import pack_learner
 from app.forest.packing import NotCovered
+from app.observed import _counting
 from app.signature import Feature, FeatureType, Signature
 from app.wire import _codec
 from app.wire.exchange import Exchange
@@ -30,7 +31,7 @@ from app.wire.log_lines import LineMaker
 from app.wire.plain import make_codec
 from tests.forests import KINDS, OBJECTIVES, WALKS, make_rows, raw_document, train, with_invalid_codes
 from tests.lines import make_format
-from tests.sanitizers import CODEC, KERNEL
+from tests.sanitizers import CODEC, COUNTING, KERNEL
 from tests.unit.wire.bodies import PLAIN, REPEATED, SIGNATURE, UNKNOWN
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
@@ -239,6 +240,36 @@ def _make_predictions(rng: np.random.Generator, body: bytes) -> str:
     return told[: rng.integers(40)] if rng.random() < 0.2 else told
 
 
+def fuzz_counting(seconds: float, seed: int) -> Counter[str]:
+    """Try layouts that name what is not there, and values of every kind."""
+    rng = np.random.default_rng(seed)
+    became: Counter[str] = Counter()
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        columns, edges, codes, n_bins = [], int(rng.integers(4)), rng.integers(-1, 3, rng.integers(4)), 0
+        for _ in range(rng.integers(1, 4)):
+            kind, n = int(rng.integers(2)), int(rng.integers(4))
+            bins = n + 2 if kind == 0 else int(rng.integers(2, 6))
+            columns.append((int(rng.integers(4)), kind, int(rng.integers(2)), n, bins))
+            n_bins += bins
+        bits = rng.integers(0, 1 << 32, (int(rng.integers(3)), int(rng.integers(1, 4))), dtype=np.uint64)
+        counts = np.zeros(n_bins + int(rng.random() < 0.1), np.int64)
+        try:
+            _counting.count(
+                np.array(columns, np.uint32).tobytes(),
+                np.sort(rng.normal(size=edges)).astype(np.float32).tobytes(),
+                codes.astype(np.int32).tobytes(),
+                [bits.astype(np.uint32).view(np.float32)],
+                counts,
+            )
+        except ValueError:
+            became["refused"] += 1
+        else:
+            became["counted"] += 1
+            assert counts.sum() == len(bits) * len(columns)
+    return became
+
+
 if __name__ == "__main__":
-    run = {KERNEL: fuzz_kernel, CODEC: fuzz_codec}[sys.argv[1]]
+    run = {KERNEL: fuzz_kernel, CODEC: fuzz_codec, COUNTING: fuzz_counting}[sys.argv[1]]
     print(dict(run(float(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)))

@@ -9,8 +9,12 @@ import sysconfig
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]  # not from tests.processes, whose imports take seconds under the sanitizers
-KERNEL, CODEC = "app.forest._kernel", "app.wire._codec"
-SOURCES = {KERNEL: PROJECT / "app" / "forest" / "kernel", CODEC: PROJECT / "app" / "wire" / "codec"}
+KERNEL, CODEC, COUNTING = "app.forest._kernel", "app.wire._codec", "app.observed._counting"
+SOURCES = {
+    KERNEL: PROJECT / "app" / "forest" / "kernel",
+    CODEC: PROJECT / "app" / "wire" / "codec",
+    COUNTING: PROJECT / "app" / "observed" / "counting",
+}
 
 # Puts an extension of another place where the package has its own, then goes on as `python -m` does.
 _RUN = """

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.sanitizers import CODEC, KERNEL, SOURCES, build_sanitized, run_sanitized
+from tests.sanitizers import CODEC, COUNTING, KERNEL, SOURCES, build_sanitized, run_sanitized
 
 
 @pytest.mark.parametrize(
     ("name", "seen"),
-    [(KERNEL, ("'answered'", "'refused by the kernel'")), (CODEC, ("'read'", "'left'", "'3 written'"))],
+    [
+        (KERNEL, ("'answered'", "'refused by the kernel'")),
+        (CODEC, ("'read'", "'left'", "'3 written'")),
+        (COUNTING, ("'counted'", "'refused'")),
+    ],
 )
 def test_what_is_damaged_is_refused_or_answered(tmp_path: Path, name: str, seen: tuple[str, ...]) -> None:
     """For a few seconds here; `make fuzz` goes on for longer."""
@@ -26,6 +30,8 @@ def test_what_is_damaged_is_refused_or_answered(tmp_path: Path, name: str, seen:
     [
         (KERNEL, "at + distance + 1 >= end", "0"),
         (KERNEL, "set > forest->n_sets || forest->n_sets - set < n_words", "0"),
+        (COUNTING, "column->column >= n_columns ||", ""),
+        (COUNTING, "end > layout->n_codes ||", ""),
         (CODEC, "at - start > MAX_CHARACTERS ||", ""),
         (CODEC, "nth >= codec->n_features || !take_string", "!take_string"),
         (CODEC, "whole->prediction.length + whole->before_other.length + whole->other.length", "0"),
