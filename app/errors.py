@@ -218,5 +218,10 @@ class SignatureChanged(ModelError):
     """Callers of the model version that it shall replace would have to change."""
 
 
+def model_errors() -> list[type[ModelError]]:
+    """Every kind of it, by whose names they are told and counted."""
+    return [ModelError, *ModelError.__subclasses__()]
+
+
 class BodiesUnavailable(Exception):
     """No bodies can be made up for a running service; the text says why, and what to do next."""

@@ -18,7 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.errors import ModelError
+from app.errors import model_errors
 from app.model_version import Role
 from app.tallies import Spreads, Tally
 
@@ -151,7 +151,7 @@ class Metrics:
         )
         for role in Role:
             self.swaps.labels(role)
-            for error in ModelError.__subclasses__():
+            for error in model_errors():
                 self.rejections.labels(role, error.__name__)
         self.registry_checks = Counter(
             "treeserve_registry_checks", "Questions to the registry: does it answer.", ["outcome"], registry=registry

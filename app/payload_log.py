@@ -187,7 +187,6 @@ class PayloadLog:
         self._metrics.payload_written.inc(n_instances - n_lost)
 
     def _drop(self, n_instances: int, reason: DropReason) -> None:
-        self._lost[reason] += (
-            n_instances  # a reason is counted by one thread at a time: under the lock, or by the writer
-        )
+        # A reason is counted by one thread at a time: under the lock, or by the writer.
+        self._lost[reason] += n_instances
         self._metrics.payload_dropped.labels(reason).inc(n_instances)

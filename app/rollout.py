@@ -105,8 +105,8 @@ class Watch:
     @property
     def is_held_back(self) -> bool:
         """Whether a process could not read what was prepared, and it is too early to look at that again."""
-        trouble = self.standing.trouble
-        return trouble is not None and trouble is self._distrusted and time.monotonic() < trouble.retry_at_s
+        trouble, prepared = self.standing.trouble, self.standing.prepared
+        return bool(trouble and trouble is self._distrusted and prepared and trouble.holds_back(prepared.version))
 
     def distrust(self, failure: str) -> None:
         """

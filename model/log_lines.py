@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from model.errors import LogUnreadable
 
@@ -49,7 +50,7 @@ class LogReader:
             except (OSError, EOFError) as error:
                 raise LogUnreadable(f"{path} cannot be read: {error}") from None
 
-    def _read_file(self, path: str, file: BinaryIO, dataset: str) -> Iterator[dict[str, Any]]:
+    def _read_file(self, path: str, file: Iterable[bytes], dataset: str) -> Iterator[dict[str, Any]]:
         for number, text in enumerate(file, start=1):
             try:
                 line = json.loads(text)
@@ -62,7 +63,7 @@ class LogReader:
                 yield line
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> AbstractContextManager[Iterable[bytes]]:
     if path == STANDARD_INPUT:
         return open(sys.stdin.fileno(), "rb", closefd=False)
-    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")

@@ -6,7 +6,6 @@ Edges are rounded to float32 first, as the values are: else a value that is an e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,9 +16,6 @@ from app.profile import CategoryProfile, NumberProfile, ReferenceProfile
 from app.signature import Signature
 
 PROFILE_DATASET = "treeserve.profile"  # of the lines in which a process tells what it has counted
-# A share that is smaller, 0 too, is taken for this one where two distributions are compared: a bin that was empty in
-# training would else be infinitely far away.
-LEAST_SHARE = 1e-4
 # Of a feature with more categories, the most frequent ones have a bin each; Prometheus keeps a series for every bin.
 _MAX_CATEGORY_BINS = 50
 MISSING, UNSEEN, OTHER = "(missing)", "(unseen)", "(other)"
@@ -74,19 +70,6 @@ def bins_of_features(profile: ReferenceProfile, signature: Signature) -> list[Co
 def bins_of_prediction(profile: ReferenceProfile) -> ColumnBins:
     """The bins of the prediction, which is a number."""
     return _bins_of_number(profile.prediction, 0)
-
-
-def population_stability_index(reference: Sequence[float], observed: Sequence[float]) -> float:
-    """
-    How far two distributions over the same bins are apart (PSI); 0 for the same one.
-
-    Parameters
-    ----------
-    reference, observed : sequence of float
-        Shares, each of which sum up to 1.
-    """
-    expected, found = (np.maximum(np.asarray(shares, dtype=float), LEAST_SHARE) for shares in (reference, observed))
-    return float(np.sum((found - expected) * np.log(found / expected)))
 
 
 def _bins_of_number(reference: NumberProfile, column: int) -> ColumnBins:

@@ -83,9 +83,9 @@ class Observations(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
-        observed = CounterMetricFamily(_OBSERVED[0], _OBSERVED[1], labels=_OBSERVED[2])
-        reference = GaugeMetricFamily(_REFERENCE[0], _REFERENCE[1], labels=_REFERENCE[2])
-        predicted = CounterMetricFamily(_PREDICTED[0], _PREDICTED[1], labels=_PREDICTED[2])
+        observed = CounterMetricFamily(*_OBSERVED[:2], labels=_OBSERVED[2])
+        reference = GaugeMetricFamily(*_REFERENCE[:2], labels=_REFERENCE[2])
+        predicted = CounterMetricFamily(*_PREDICTED[:2], labels=_PREDICTED[2])
         predicted_reference = GaugeMetricFamily(*_PREDICTED_REFERENCE[:2], labels=_PREDICTED_REFERENCE[2])
         for profile in list(self._profiles.values()):
             version = profile.version.version

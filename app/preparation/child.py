@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from app.errors import ModelError, ModelUnfit
+from app.errors import ModelError, ModelUnfit, model_errors
 from app.model_version import ModelVersion
 from app.preparation.prepare import find_prepared
 from app.preparation.prepared import Prepared
@@ -81,8 +81,7 @@ class Preparation:
         self._add_spare_folder()
         answer = self._ask(version)
         if "error" in answer:
-            kinds: list[type[ModelError]] = [ModelError, *ModelError.__subclasses__()]
-            kind = next(kind for kind in kinds if kind.__name__ == answer["error"])
+            kind = next(kind for kind in model_errors() if kind.__name__ == answer["error"])
             raise kind(answer["text"])
         return Prepared.from_json(answer)
 

@@ -92,6 +92,8 @@ const char *read_number(const char *at, const char *end, double *value, int *is_
 /* A float32 as Python's repr() writes it as a double; how many characters, 0 if it is not plain. */
 size_t write_float(float, char out[MAX_FLOAT]);
 
+char *put_count(char *at, uint64_t, size_t n_digits); /* a number with at least so many digits; where it ends */
+
 /* Bytes that grow. */
 typedef struct {
     char *start;

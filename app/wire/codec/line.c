@@ -5,7 +5,6 @@
 #include "codec.h"
 
 #define MAX_CHARACTERS 256 /* of a name; more are cut off, and its feature is told */
-#define MAX_DIGITS 20
 
 /* A line is written where there is room for the longest that it can be, without asking again for each piece. */
 static inline char *put(char *at, const char *bytes, size_t length) {
@@ -16,15 +15,6 @@ static inline char *put(char *at, const char *bytes, size_t length) {
 static inline char *put_text(char *at, Text text) { return put(at, text.start, text.length); }
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
-
-static char *put_count(char *at, size_t count) {
-    char digits[MAX_DIGITS];
-    size_t first = sizeof digits;
-    do
-        digits[--first] = (char)('0' + count % 10);
-    while (count /= 10);
-    return put(at, digits + first, sizeof digits - first);
-}
 
 static inline int is_name(Kind kind) { return kind == NAME || kind == CODE; }
 
@@ -138,7 +128,7 @@ static size_t bytes_of_answer(const Whole *whole) {
 static inline char *put_place(const Whole *whole, char *at) {
     at = put_text(at, whole->head);
     at = PUT(at, ", \"treeserve.request.instance\": ");
-    return put_count(at, whole->number);
+    return put_count(at, whole->number, 1);
 }
 
 static inline char *put_answer(const Whole *whole, char *at) {
@@ -186,9 +176,9 @@ static void add_parts(const Format *format, const Cell *cells, size_t n_cells, c
             return;
         at = put_place(whole, at);
         at = PUT(at, ", \"treeserve.part\": ");
-        at = put_count(at, part);
+        at = put_count(at, part, 1);
         at = PUT(at, ", \"treeserve.parts\": ");
-        at = put_count(at, n_parts);
+        at = put_count(at, n_parts, 1);
         at = put_instance(format, cells + i, n, at);
         if (!part)
             at = put_answer(whole, at);

@@ -10,8 +10,7 @@ static void add_text(Buffer *buffer, Text text) { buffer_add(buffer, text.start,
 
 #define MAX_DIGITS 20
 
-/* A number with at least so many digits. */
-static char *put_count(char *at, uint64_t count, size_t n_digits) {
+char *put_count(char *at, uint64_t count, size_t n_digits) {
     char digits[MAX_DIGITS];
     size_t first = sizeof digits;
     do

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.observed.bins import LEAST_SHARE
 from model.__main__ import main
-from model.drift import Period, measure_drift
+from model.drift import LEAST_SHARE, Period, measure_drift
 from model.drift_report import write_report
 from model.errors import LogUnreadable, NothingObserved
 from model.log_lines import LogReader

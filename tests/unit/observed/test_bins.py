@@ -20,13 +20,13 @@ from app.observed.bins import (
     FloatMatrix,
     bins_of_features,
     bins_of_prediction,
-    population_stability_index,
 )
 from app.observed.counts import BinCounts
 from app.profile import CategoryProfile, NumberProfile, ReferenceProfile
 from app.signature import Feature, FeatureType, Signature
 from app.wire.decoder import InstancesDecoder
 from app.wire.exchange import UNKNOWN_BITS
+from model.drift import population_stability_index
 
 SIGNATURE = Signature(
     (
