@@ -79,7 +79,8 @@ def _bins_of_number(reference: NumberProfile, column: int) -> ColumnBins:
     if reference.minimum is None or reference.maximum is None:
         none = np.array([], dtype=np.float32)
         return ColumnBins(reference.name, column, ("(any)", MISSING), (shares[0], missing), edges=none)
-    beyond = np.nextafter(np.float32(reference.maximum), np.float32(np.inf))
+    with np.errstate(over="ignore"):  # Only infinity is beyond the greatest float.
+        beyond = np.nextafter(np.float32(reference.maximum), np.float32(np.inf))
     edges = np.array([reference.minimum, *reference.edges, beyond], dtype=np.float32)
     shown = [f"{edge:.6g}" for edge in (reference.minimum, *reference.edges, reference.maximum)]
     inner = [f"[{low}, {high})" for low, high in pairwise(shown[:-1])]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.observed import _counting
@@ -64,8 +64,10 @@ def count(columns: Sequence[ColumnBins], matrix: FloatMatrix) -> list[dict[str, 
 
 
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+GREATEST = float(np.finfo(np.float32).max)
 
 
+@example([GREATEST, -GREATEST, GREATEST], [0] * 50)
 @given(
     st.lists(NUMBERS | st.just(float("nan")), min_size=1, max_size=50),
     st.lists(st.integers(-1, 2), min_size=50, max_size=50),
