@@ -21,6 +21,7 @@ from app import __version__
 ECS_VERSION = "8.11.0"
 SERVICE_DATASET = "treeserve.service"
 PREDICTION_DATASET = "treeserve.prediction"
+FEEDBACK_DATASET = "treeserve.feedback"
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 

@@ -7,9 +7,11 @@ ServingError                500
 │   ├── BodyTooSlow         408
 │   ├── BodyTooLarge        413
 │   ├── TooManyInstances    413
+│   ├── TooManyOutcomes     413
 │   └── UnsupportedMedia    415
 ├── NotAuthenticated        401  what only operators may ask, without their token
 ├── NotAnOperator           403  what only operators may ask
+├── FeedbackNotKept         404  the payload log is off
 ├── ModelNotReady           503  retry later
 ├── ServiceEnding           503  retry, which reaches another process
 ├── Overloaded              503  retry later; the fewer do, the sooner it helps
@@ -46,7 +48,9 @@ class FaultCode(StrEnum):
     UNKNOWN_MEMBER = "unknown_member"
     UNKNOWN_PARAMETER = "unknown_parameter"
     NO_INSTANCES = "no_instances"
+    NO_OUTCOMES = "no_outcomes"
     TOO_MANY_INSTANCES = "too_many_instances"
+    TOO_MANY_OUTCOMES = "too_many_outcomes"
     MISSING_FEATURE = "missing_feature"
     UNKNOWN_FEATURE = "unknown_feature"
     NOT_A_NUMBER = "not_a_number"
@@ -54,6 +58,8 @@ class FaultCode(StrEnum):
     NOT_A_BOOLEAN = "not_a_boolean"
     NOT_A_CATEGORY = "not_a_category"
     UNKNOWN_CATEGORY = "unknown_category"
+    NOT_AN_ID = "not_an_id"
+    NOT_A_TIME = "not_a_time"
     NOT_FINITE = "not_finite"
     OUT_OF_RANGE = "out_of_range"
 
@@ -93,11 +99,11 @@ class ServingError(Exception):
 
 
 class InvalidRequest(ServingError):
-    """The caller sent something that cannot be predicted."""
+    """The caller sent something that cannot be used."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "invalid_request"
-    title = "The request cannot be predicted"
+    title = "The request is not valid"
 
 
 class MalformedBody(InvalidRequest):
@@ -132,6 +138,14 @@ class TooManyInstances(InvalidRequest):
     title = "The request has too many instances"
 
 
+class TooManyOutcomes(InvalidRequest):
+    """More outcomes in one request than it may have instances."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "too_many_outcomes"
+    title = "The request has too many outcomes"
+
+
 class UnsupportedMedia(InvalidRequest):
     """The body is declared to be something other than JSON in UTF-8."""
 
@@ -154,6 +168,14 @@ class NotAnOperator(ServingError):
     status = HTTPStatus.FORBIDDEN
     code = "not_an_operator"
     title = "This is for operators"
+
+
+class FeedbackNotKept(ServingError):
+    """There is no log to keep outcomes in."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "feedback_not_kept"
+    title = "Feedback is not kept"
 
 
 class ModelNotReady(ServingError):

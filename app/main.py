@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.cores import available_cores
 from app.drain import Drain
 from app.endpoints.docs import add_docs
+from app.endpoints.feedback import feedback_router
 from app.endpoints.middleware import RequestMiddleware
 from app.endpoints.model_info import model_router
 from app.endpoints.openapi import add_openapi
@@ -153,6 +154,7 @@ def create_app(
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.predict = RequestMiddleware(endpoint, metrics, drain, PATH)
     app.short_way = ShortWay(endpoint, metrics, overload)
+    app.include_router(feedback_router(payload_log, settings))
     app.include_router(model_router(rollout, settings))
     app.include_router(refresh_router(source, settings))
     app.include_router(operations_router(rollout, expose or expose_own, drain))

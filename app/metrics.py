@@ -179,11 +179,13 @@ class Metrics:
             registry=registry,
         )
         self.payload_written = Counter(
-            "treeserve_payload_written", "Instances whose lines were written into the payload log.", registry=registry
+            "treeserve_payload_written",
+            "Instances and outcomes whose lines were written into the payload log.",
+            registry=registry,
         )
         self.payload_dropped = Counter(
             "treeserve_payload_dropped",
-            "Instances whose lines of the payload log are lost, by reason: what Kibana does not show.",
+            "Instances and outcomes whose lines of the payload log are lost, by reason: what Kibana does not show.",
             ["reason"],
             registry=registry,
         )

@@ -76,7 +76,7 @@ class PayloadLog:
             self._first_unwanted == _N_CHECKSUMS or zlib.crc32(request_id.encode()) < self._first_unwanted
         )
 
-    def record(self, lines: Iterable[Piece], n_instances: int, n_bytes: int) -> None:
+    def record(self, lines: Iterable[Piece], n_instances: int, n_bytes: int) -> bool:
         """
         Hand lines over; never blocks and never fails.
 
@@ -87,9 +87,14 @@ class PayloadLog:
         n_instances : int
         n_bytes : int
             What they, or what they are made from, keep in memory until then.
+
+        Returns
+        -------
+        bool
+            Whether they are wanted, and there is room for them.
         """
         if not self.is_on:
-            return
+            return False
         with self._changing:
             if self._is_closing:
                 self._drop(n_instances, DropReason.CLOSED)
@@ -103,6 +108,8 @@ class PayloadLog:
                 self._n_waiting_bytes += n_bytes
                 if self._n_waiting_bytes >= _BYTES_A_WRITE:
                     self._wake.set()
+                return True
+        return False
 
     def lose(self, n_instances: int, reason: DropReason) -> None:
         """Count lines that were not made."""

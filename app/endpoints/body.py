@@ -83,4 +83,4 @@ def _check_media(headers: Headers) -> None:
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body has more than {max_bytes} bytes; send its instances in several requests.")
+    return BodyTooLarge(f"The body has more than {max_bytes} bytes; send what it has in several requests.")

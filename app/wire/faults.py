@@ -56,10 +56,10 @@ class Faults:
         else:
             self.n_found += 1
 
-    def refuse(self) -> None:
-        """Raise `InvalidRequest` if there is any fault."""
+    def refuse(self, so: str = "nothing was predicted") -> None:
+        """Raise `InvalidRequest` if there is any fault, and say what that means."""
         if self.n_found:
             n = self.n_found
             what = "1 fault" if n == 1 else f"{n} faults"
             listed = "" if n == len(self.listed) else f", of which the first {len(self.listed)} are listed"
-            raise InvalidRequest(f"The request has {what}{listed}; nothing was predicted.", self.listed, n)
+            raise InvalidRequest(f"The request has {what}{listed}; {so}.", self.listed, n)

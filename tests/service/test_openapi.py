@@ -104,10 +104,14 @@ def test_the_document_shows_the_features_as_soon_as_the_model_serves(champion_fo
 def test_every_route_is_described(client: TestClient) -> None:
     """What a caller or an operator may use is in the document, each answer with its statuses."""
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/predict", "/model", "/model/refresh", "/livez", "/readyz", "/metrics"}
+    assert set(paths) == {"/predict", "/feedback", "/model", "/model/refresh", "/livez", "/readyz", "/metrics"}
     assert set(paths["/predict"]["post"]["responses"]) == {"200", "400", "408", "413", "415", "422", "500", "503"}
     headers = {parameter["name"]: parameter["in"] for parameter in paths["/predict"]["post"]["parameters"]}
     assert headers == {"X-Request-ID": "header", "X-Caller-Key": "header", "traceparent": "header"}
+    feedback = paths["/feedback"]["post"]
+    assert set(feedback["responses"]) == {"202", "400", "404", "408", "413", "415", "422", "503"}
+    outcomes = feedback["requestBody"]["content"]["application/json"]["schema"]["properties"]["outcomes"]
+    assert list(outcomes["items"]["properties"]) == ["request_id", "instance", "outcome", "observed_at"]
     assert set(paths["/model"]["get"]["responses"]) == {"200", "503"}
     assert set(paths["/model/refresh"]["post"]["responses"]) == {"202", "401", "403"}
 

@@ -32,10 +32,10 @@ class Log:
     def n_dropped(self, reason: str) -> float | None:
         return self.collectors.get_sample_value("treeserve_payload_dropped_total", {"reason": reason})
 
-    def record(self, name: str, n_lines: int = 1, n_bytes: int = 0) -> None:
-        """Hand over what a request has."""
+    def record(self, name: str, n_lines: int = 1, n_bytes: int = 0) -> bool:
+        """Hand over what a request has; whether it is taken."""
         lines = lines_of(name, n_lines, n_bytes)
-        self.log.record([(lines, n_lines)], n_lines, len(lines))
+        return self.log.record([(lines, n_lines)], n_lines, len(lines))
 
 
 def names(sink: io.BytesIO) -> list[str]:

@@ -57,8 +57,8 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(caplog: pytest.LogCaptur
     own.log.start()
     own.record("writing", n_bytes=900)
     assert sink.began.wait(20)  # so that the queue is empty again
-    for name, n_lines in (("a", 6), ("b", 5), ("c", 4), ("d", 1)):
-        own.record(name, n_lines, n_bytes=100)
+    taken = [own.record(name, n_lines, n_bytes=100) for name, n_lines in (("a", 6), ("b", 5), ("c", 4), ("d", 1))]
+    assert taken == [True, False, True, False]
     assert own.n_dropped("queue_full") == 5 + 1
     sink.gate.set()
     assert own.log.close()
