@@ -1,4 +1,4 @@
-"""The commands of the training side: ``python -m model train``, ``… drift``."""
+"""The commands of the training side: ``python -m model train``, ``… drift``, ``… outcomes``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from app.errors import ModelError, ModelNotFound
 from app.registry.store import registry_uri, tracking_uri, without_credentials
-from model.drift_options import add_drift_options
 from model.errors import ParameterInvalid, TrainingError
+from model.log_options import add_drift_options, add_outcomes_options
 from model.names import CHAMPION, MODEL_NAME
 from model.parameters import add_options, read_options
 from model.progress import Progress
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _drift(options) if options.command == "drift" else _train(options)
+        return _COMMANDS[options.command](options)
     except (TrainingError, ModelError) as error:
         print(without_credentials(f"error: {error}"), file=sys.stderr)
         return _USAGE_ERROR if isinstance(error, ParameterInvalid) else 1
@@ -60,11 +60,24 @@ def _parser() -> ArgumentParser:
             description="Add up what a service's processes have counted, by their logs, and compare it with training.",
         )
     )
+    add_outcomes_options(
+        commands.add_parser(
+            "outcomes",
+            help="what came true of predictions, and how good they were",
+            description="Join feedback with predictions, by a service's logs, and say how good they were.",
+        )
+    )
     return parser
 
 
 def _drift(options: Namespace) -> int:
     from model.drift_command import run
+
+    return run(options)
+
+
+def _outcomes(options: Namespace) -> int:
+    from model.outcomes_command import run
 
     return run(options)
 
@@ -108,6 +121,8 @@ def _find_champion(uri: str) -> str | None:
     except ModelNotFound:
         return None
 
+
+_COMMANDS = {"train": _train, "drift": _drift, "outcomes": _outcomes}
 
 if __name__ == "__main__":
     sys.exit(main())

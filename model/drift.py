@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -78,22 +77,7 @@ class Drift:
         return f"{self.bins[place]}: {self.reference[place]:.1%} → {self.observed[place]:.1%}"
 
 
-@dataclass(frozen=True)
-class Period:
-    """Of which lines; both ends are open if None, and the first belongs to it."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def has(self, line: Mapping[str, Any]) -> bool:
-        """Whether a line was logged in it."""
-        if self.since is None and self.until is None:
-            return True
-        at = datetime.fromisoformat(line["@timestamp"])
-        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
-
-
-def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None, period: Period) -> tuple[str, list[Drift]]:
+def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None) -> tuple[str, list[Drift]]:
     """
     Add up what was observed.
 
@@ -103,7 +87,6 @@ def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None, perio
         Of the dataset `treeserve.profile`.
     version : str or None
         Of the model; None for the only one that there is.
-    period : Period
 
     Returns
     -------
@@ -120,8 +103,6 @@ def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None, perio
     counts: dict[str, dict[tuple[str, str], dict[str, list[float]]]] = {}
     for line in lines:
         try:
-            if not period.has(line):
-                continue
             of_version = counts.setdefault(line["treeserve.model.version"], {})
             bins = of_version.setdefault((line["treeserve.profile.kind"], line["treeserve.profile.name"]), {})
             told = bins.setdefault(line["treeserve.profile.bin"], [line["treeserve.profile.reference"], 0])

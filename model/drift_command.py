@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from app.observed.bins import PROFILE_DATASET
-from model.drift import Drift, Period, measure_drift
+from model.drift import Drift, measure_drift
 from model.drift_report import write_report
 from model.errors import LogUnreadable
 from model.log_lines import LogReader
+from model.period import Period
+from model.plain_table import write_table
 
 
 def run(options: Namespace) -> int:
@@ -28,15 +30,12 @@ def run(options: Namespace) -> int:
     ------
     LogUnreadable, NothingObserved
     """
-    reader = LogReader(options.logs)
     period = Period(options.since, options.until)
-    version, drifts = measure_drift(reader.read(PROFILE_DATASET), options.version, period)
-    if reader.n_strange:
-        told = f"{reader.n_strange} lines are no JSON objects and were left out, the first in {reader.first_strange}"
-        print(f"note: {told}", file=sys.stderr)
+    version, drifts = measure_drift(_profile_lines(options, period), options.version)
     if options.html:
+        page = write_report(drifts, f"version {version}", f"What was observed: {period}")
         try:
-            options.html.write_text(write_report(drifts, f"version {version}", _say(period)), encoding="utf-8")
+            options.html.write_text(page, encoding="utf-8")
         except OSError as error:
             raise LogUnreadable(f"{options.html} cannot be written: {error.strerror}") from None
     if options.json:
@@ -47,10 +46,15 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _say(period: Period) -> str:
-    since = f"since {period.since.isoformat()}" if period.since else ""
-    until = f"until {period.until.isoformat()}" if period.until else ""
-    return " ".join(filter(None, ["What was observed", since, until])) if since or until else "All that the logs have"
+def _profile_lines(options: Namespace, period: Period) -> Iterator[Mapping[str, Any]]:
+    if options.elasticsearch:
+        from model.log_index import LogIndex
+
+        yield from LogIndex(options.elasticsearch).profile_lines(period)
+        return
+    reader = LogReader(options.logs)
+    yield from reader.read(PROFILE_DATASET, period)
+    reader.tell_strange()
 
 
 def _write_table(version: str, drifts: Sequence[Drift]) -> str:
@@ -65,9 +69,4 @@ def _write_table(version: str, drifts: Sequence[Drift]) -> str:
         )
         for drift in drifts
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (header, *rows)
-    ]
-    return "\n".join([f"version {version}", "", *lines])
+    return f"version {version}\n\n{write_table(header, rows)}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.errors import LogUnreadable
+from model.period import ALWAYS, Period
 
 STANDARD_INPUT = "-"
 
@@ -34,21 +35,29 @@ class LogReader:
     n_strange: int = 0
     first_strange: str = ""
 
-    def read(self, dataset: str) -> Iterator[dict[str, Any]]:
+    def read(self, dataset: str, period: Period = ALWAYS) -> Iterator[dict[str, Any]]:
         """
-        The lines of one dataset, in their order.
+        The lines of one dataset and a period, in their order.
 
         Raises
         ------
         LogUnreadable
-            If a file cannot be read.
+            If a file cannot be read, or a line does not say when it was logged.
         """
         for path in self.paths:
             try:
                 with _open(path) as file:
-                    yield from self._read_file(path, file, dataset)
+                    yield from filter(period.has, self._read_file(path, file, dataset))
+            except (KeyError, TypeError, ValueError) as error:
+                raise LogUnreadable(f"{path}: a line does not say when it was logged ({error!r})") from None
             except (OSError, EOFError) as error:
                 raise LogUnreadable(f"{path} cannot be read: {error}") from None
+
+    def tell_strange(self) -> None:
+        """Say to the person who started the command what was left out."""
+        if self.n_strange:
+            told = f"{self.n_strange} lines are no JSON objects and were left out, the first in {self.first_strange}"
+            print(f"note: {told}", file=sys.stderr)
 
     def _read_file(self, path: str, file: Iterable[bytes], dataset: str) -> Iterator[dict[str, Any]]:
         for number, text in enumerate(file, start=1):

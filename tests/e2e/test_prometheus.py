@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from model.drift import Period, measure_drift
+from model.drift import measure_drift
 from model.log_lines import LogReader
 from tests.boosters import ModelFolderBuilder, make_model, make_table, to_instances
 from tests.e2e.servers import Server, Start
@@ -100,7 +100,7 @@ def test_drift_is_told_as_the_command_computes_it(server: Server, prometheus: st
         if query(prometheus, "sum(treeserve_prediction_observations_total)") == {(): 1500}:
             break
     assert server.end() == 0
-    _, drifts = measure_drift(LogReader([str(tmp_path / "payload.log")]).read("treeserve.profile"), None, Period())
+    _, drifts = measure_drift(LogReader([str(tmp_path / "payload.log")]).read("treeserve.profile"), None)
     computed = {drift.name: drift.psi for drift in drifts if drift.kind == "feature"}
     assert {drift.n_observed for drift in drifts} == {1500}
     for _ in wait(30, every_s=0.2):  # the rules are a second behind

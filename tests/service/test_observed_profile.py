@@ -12,7 +12,7 @@ import pytest
 
 from app.predictor import Predictor
 from app.profile import CategoryProfile, ReferenceProfile
-from model.drift import Period, measure_drift
+from model.drift import measure_drift
 from model.log_lines import LogReader
 from tests.boosters import make_model, make_table, to_instances
 from tests.challengers import load_challenger, write_challenger
@@ -175,7 +175,7 @@ def test_the_command_and_the_predictions_themselves_agree(registry: FakeRegistry
         service.predict({**GOOD, "carrier": "B6", "wind": 1e6}, {**GOOD, "temp": -1e6})
         profile = ReferenceProfile.model_validate(service.client.get("/model").json()["profile"])
     reader = LogReader([str(service.payload_log)])
-    _, drifts = measure_drift(reader.read("treeserve.profile"), None, Period())
+    _, drifts = measure_drift(reader.read("treeserve.profile"), None)
     lines = list(reader.read("treeserve.prediction"))
     assert len(lines) == 442
     found = {drift.name: drift for drift in drifts}

@@ -23,6 +23,7 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
 OPEN_TO_MODEL = {
     "app.artifacts",
+    "app.ecs",
     "app.errors",
     "app.observed.bins",
     "app.predictor",

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from model.__main__ import main
-from model.drift import LEAST_SHARE, Period, measure_drift
+from model.drift import LEAST_SHARE, measure_drift
 from model.drift_report import write_report
 from model.errors import LogUnreadable, NothingObserved
 from model.log_lines import LogReader
+from model.period import Period
 
 REFERENCE = {"temp": {"00 < 1": 0.0, "01 [1, 2)": 0.5, "02 [2, 3]": 0.5}, "carrier": {"AA": 0.9, "<b>": 0.1}}
 
@@ -60,7 +61,7 @@ def write(path: Path, lines: list[Any]) -> str:
 
 def test_processes_and_minutes_are_added_up() -> None:
     """The largest drift first; a column of the same name as a feature may be the prediction."""
-    version, drifts = measure_drift(LINES, None, Period())
+    version, drifts = measure_drift(LINES, None)
     assert version == "7"
     assert [(drift.kind, drift.name, drift.n_observed) for drift in drifts] == [
         ("prediction", "temp", 1),
@@ -75,33 +76,40 @@ def test_processes_and_minutes_are_added_up() -> None:
     assert (drifts[2].psi, drifts[2].verdict) == (0, "none")
 
 
-def test_only_what_was_told_in_the_period_counts() -> None:
+def test_only_what_was_told_in_the_period_counts(tmp_path: Path) -> None:
     """From its beginning, and before its end."""
     period = Period(datetime(2026, 11, 29, 12, 1, tzinfo=UTC), datetime(2026, 11, 29, 12, 2, tzinfo=UTC))
-    _, drifts = measure_drift(LINES, None, period)
+    reader = LogReader([write(tmp_path / "log", LINES)])
+    _, drifts = measure_drift(reader.read("treeserve.profile", period), None)
     assert [(drift.name, drift.n_observed) for drift in drifts] == [("temp", 20)]
 
 
 def test_a_version_is_chosen_where_there_are_several() -> None:
     """They have other bins."""
     lines = [*LINES, *told("carrier", [1, 1], version="8")]
-    assert measure_drift(lines, "8", Period())[1][0].n_observed == 2
+    assert measure_drift(lines, "8")[1][0].n_observed == 2
     with pytest.raises(NothingObserved, match=r"have versions 7, 8: choose one with --version"):
-        measure_drift(lines, None, Period())
+        measure_drift(lines, None)
     with pytest.raises(NothingObserved, match=r"nothing of version 9; they have 7, 8"):
-        measure_drift(lines, "9", Period())
+        measure_drift(lines, "9")
     with pytest.raises(NothingObserved, match=r"no treeserve\.profile line"):
-        measure_drift([], None, Period())
+        measure_drift([], None)
 
 
-@pytest.mark.parametrize(
-    "change", [{"treeserve.profile.count": "many"}, {"treeserve.profile.bin": None}, {"@timestamp": 1}]
-)
+@pytest.mark.parametrize("change", [{"treeserve.profile.count": "many"}, {"treeserve.profile.bin": None}])
 def test_a_line_that_no_service_writes_is_refused(change: dict[str, Any]) -> None:
     """With the line: half of a count would be a wrong figure."""
     line = {name: value for name, value in (LINES[0] | change).items() if value is not None}
     with pytest.raises(LogUnreadable, match="not as a service writes it"):
-        measure_drift([line], None, Period(datetime(2000, 1, 1, tzinfo=UTC)))
+        measure_drift([line], None)
+
+
+@pytest.mark.parametrize("timestamp", [1, "yesterday", None])
+def test_a_line_without_its_time_is_refused_where_it_matters(timestamp: Any, tmp_path: Path) -> None:
+    """With the file."""
+    reader = LogReader([write(tmp_path / "log", [LINES[0] | {"@timestamp": timestamp}])])
+    with pytest.raises(LogUnreadable, match="log: a line does not say when it was logged"):
+        list(reader.read("treeserve.profile", Period(datetime(2000, 1, 1, tzinfo=UTC))))
 
 
 def test_logs_are_read_whatever_else_they_have(tmp_path: Path) -> None:
@@ -173,5 +181,5 @@ def test_a_time_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_page_of_nothing_but_zeros_can_be_drawn() -> None:
     """Of a bin that nobody ever saw, say."""
-    _, drifts = measure_drift(told("temp", [0, 0, 5]), None, Period())
+    _, drifts = measure_drift(told("temp", [0, 0, 5]), None)
     assert 'width="360.0"' in write_report(drifts, "version 7", "Today")

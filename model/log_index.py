@@ -1,0 +1,214 @@
+"""Lines that services have logged, from Elasticsearch, and outcomes into it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, TransportError
+from elasticsearch.helpers import scan
+
+from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
+from app.observed.bins import PROFILE_DATASET
+from model.errors import LogUnreadable
+from model.outcomes import OUTCOME_DATASET, Key, key_of
+from model.period import Period
+
+# A data stream a dataset, as `monitoring/` sets them up; all namespaces are read, and this one is written.
+_NAMESPACE = "default"
+# Elasticsearch takes no more than some thousand clauses in one question; so many answers are one page.
+_KEYS_A_QUESTION, _PAGE = 500, 5_000
+_PATIENCE_S = 60
+_PROFILE_FIELDS = (
+    "treeserve.model.version",
+    "treeserve.profile.kind",
+    "treeserve.profile.name",
+    "treeserve.profile.bin",
+)
+
+
+class LogIndex:
+    """
+    The data streams of one Elasticsearch.
+
+    Attributes
+    ----------
+    url : str
+    """
+
+    def __init__(self, url: str, environment: Mapping[str, str] = os.environ) -> None:
+        """
+        Connect when asked something.
+
+        Parameters
+        ----------
+        url : str
+        environment : mapping of str to str
+            ``ELASTICSEARCH_API_KEY``, or ``ELASTICSEARCH_USERNAME`` and ``ELASTICSEARCH_PASSWORD``, and
+            ``ELASTICSEARCH_CA_CERT``, a file, where they are needed.
+
+        Raises
+        ------
+        LogUnreadable
+            If it is no URL.
+        """
+        warnings.simplefilter("ignore", ElasticsearchWarning)  # what its operator should do better
+        self.url = url
+        user, authority = environment.get("ELASTICSEARCH_USERNAME"), environment.get("ELASTICSEARCH_CA_CERT")
+        more: dict[str, Any] = {"ca_certs": authority} if authority else {}
+        try:
+            self._client = Elasticsearch(
+                url,
+                api_key=environment.get("ELASTICSEARCH_API_KEY"),
+                basic_auth=(user, environment.get("ELASTICSEARCH_PASSWORD", "")) if user else None,
+                **more,
+                request_timeout=_PATIENCE_S,
+                retry_on_timeout=True,
+            )
+        except (ValueError, OSError) as error:
+            raise LogUnreadable(f"{url} cannot be asked: {error}") from None
+
+    def profile_lines(self, period: Period) -> Iterator[Mapping[str, Any]]:
+        """What all processes have counted, added up by version and bin: one line for each, as if of one process."""
+        sources = [{name: {"terms": {"field": name}}} for name in _PROFILE_FIELDS]
+        sums = {"count": {"sum": {"field": "treeserve.profile.count"}}}
+        shares = {"reference": {"max": {"field": "treeserve.profile.reference"}}}
+        last: dict[str, Any] = {}
+        while True:
+            composite = {"size": _PAGE, "sources": sources, **last}
+            aggregations = {"bins": {"composite": composite, "aggs": sums | shares}}
+            with self._asking():
+                answer = self._client.search(
+                    index=_pattern(PROFILE_DATASET), size=0, query=_during(period), aggregations=aggregations
+                )
+            found = answer["aggregations"]["bins"]
+            for bucket in found["buckets"]:
+                yield {
+                    **bucket["key"],
+                    "treeserve.profile.count": bucket["count"]["value"],
+                    "treeserve.profile.reference": bucket["reference"]["value"],
+                }
+            if "after_key" not in found:
+                return
+            last = {"after": found["after_key"]}
+
+    def feedback_lines(self, period: Period) -> Iterator[Mapping[str, Any]]:
+        """The outcomes that came in a period."""
+        yield from self._scan(FEEDBACK_DATASET, _during(period))
+
+    def prediction_lines(self, keys: Collection[Key]) -> Iterator[Mapping[str, Any]]:
+        """The predictions of some instances, whenever they were asked."""
+        ordered = sorted(keys)
+        for start in range(0, len(ordered), _KEYS_A_QUESTION):
+            requests = groupby(ordered[start : start + _KEYS_A_QUESTION], key=lambda key: key.request_id)
+            wanted = [
+                _all_of(
+                    {"term": {"http.request.id": request_id}},
+                    {"terms": {"treeserve.request.instance": [key.instance for key in of_request]}},
+                )
+                for request_id, of_request in requests
+            ]
+            # Of an instance with several lines, the first has the prediction.
+            is_first = {"exists": {"field": "treeserve.prediction"}}
+            yield from self._scan(PREDICTION_DATASET, _all_of(is_first, {"bool": {"should": wanted}}))
+
+    def write_outcomes(self, lines: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """
+        Write outcomes that are not there yet, and those that contradict what is there and were observed no earlier.
+
+        Parameters
+        ----------
+        lines : sequence of mapping
+            Of the dataset `treeserve.outcome`, one an instance.
+
+        Returns
+        -------
+        n_new, n_changed : int
+
+        Raises
+        ------
+        LogUnreadable
+            If Elasticsearch does not take one; those before it are written.
+        """
+        n_new = n_changed = 0
+        for start in range(0, len(lines), _KEYS_A_QUESTION):
+            by_id = {_id_of(key_of(line)): line for line in lines[start : start + _KEYS_A_QUESTION]}
+            query = {"ids": {"values": list(by_id)}}
+            with self._asking():
+                self._client.indices.refresh(index=_pattern(OUTCOME_DATASET))
+                found = self._client.search(
+                    index=_pattern(OUTCOME_DATASET), query=query, size=len(by_id), seq_no_primary_term=True
+                )
+            known = {hit["_id"]: hit for hit in found["hits"]["hits"]}
+            changed = [hit for id_, hit in known.items() if _is_newer(by_id[id_], hit["_source"])]
+            new = by_id.keys() - known.keys()
+            self._write([_creation(id_) for id_ in new] + [_change(hit) for hit in changed], by_id)
+            n_new, n_changed = n_new + len(new), n_changed + len(changed)
+        return n_new, n_changed
+
+    def _write(self, actions: Sequence[dict[str, dict[str, Any]]], lines: Mapping[str, Mapping[str, Any]]) -> None:
+        if not actions:
+            return
+        operations = [part for action in actions for part in (action, lines[next(iter(action.values()))["_id"]])]
+        with self._asking():
+            answer = self._client.bulk(operations=operations)
+        for item in answer["items"]:
+            (result,) = item.values()
+            if "error" in result:
+                raise LogUnreadable(f"{self.url} does not take an outcome: {result['error'].get('reason')}")
+
+    def _scan(self, dataset: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        with self._asking():
+            for hit in scan(self._client, index=_pattern(dataset), query={"query": query}, size=_PAGE):
+                yield hit["_source"]
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except ApiError as error:
+            hint = "; set ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD"
+            told = f"{error}{hint if error.status_code in (401, 403) else ''}"
+            raise LogUnreadable(f"{self.url} refuses what it is asked: {told}") from None
+        except TransportError as error:
+            raise LogUnreadable(f"{self.url} does not answer: {error}") from None
+
+
+def _pattern(dataset: str) -> str:
+    return f"logs-{dataset}-*"
+
+
+def _during(period: Period) -> dict[str, Any]:
+    ends = {"gte": period.since, "lt": period.until}
+    given = {name: end.isoformat() for name, end in ends.items() if end}
+    return {"range": {"@timestamp": given}} if given else {"match_all": {}}
+
+
+def _all_of(*queries: Mapping[str, Any]) -> dict[str, Any]:
+    return {"bool": {"filter": list(queries)}}
+
+
+def _id_of(key: Key) -> str:
+    """The same for one instance, so that no second run of the command doubles an outcome."""
+    return hashlib.blake2s(f"{key.instance} {key.request_id}".encode(), digest_size=16).hexdigest()
+
+
+def _is_newer(line: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    observed_at, known_at = (datetime.fromisoformat(one["treeserve.observed_at"]) for one in (line, known))
+    return observed_at >= known_at and bool(line["treeserve.outcome"] != known["treeserve.outcome"])
+
+
+def _creation(id_: str) -> dict[str, dict[str, Any]]:
+    return {"create": {"_index": f"logs-{OUTCOME_DATASET}-{_NAMESPACE}", "_id": id_}}
+
+
+def _change(hit: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A data stream only grows; what is in it is replaced in the index behind it, if nobody else has meanwhile."""
+    where = {name: hit[name] for name in ("_index", "_id")}
+    return {"index": {**where, "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}}

@@ -1,0 +1,172 @@
+"""
+Outcomes joined with predictions, by the request's id and the instance's number.
+
+Feedback comes late, twice, and in contradiction with itself; `settle` says what holds. The service knows nothing of
+this: it keeps no state, and the join happens where its logs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from model.errors import LogUnreadable
+
+OUTCOME_DATASET = "treeserve.outcome"
+# What an outcome's line takes over from its prediction's, and from its feedback's.
+_FROM_PREDICTION = (
+    "ecs.version", "service.name", "service.version", "http.request.id", "trace.id", "treeserve.request.instance",
+    "treeserve.prediction", "treeserve.model.name", "treeserve.model.version", "treeserve.model.alias",
+    "treeserve.model.run_id", "treeserve.challenger.version", "treeserve.challenger.prediction",
+    "treeserve.champion.version", "treeserve.champion.prediction",
+)  # fmt: skip
+_FROM_FEEDBACK = ("treeserve.outcome", "treeserve.observed_at")
+
+_TIMES = ("treeserve.observed_at", "@timestamp")
+
+Line = Mapping[str, Any]
+
+
+class Key(NamedTuple):
+    """Which instance."""
+
+    request_id: str
+    instance: int
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """
+    What holds of each instance.
+
+    Attributes
+    ----------
+    lines : dict of Key to mapping
+        The line of the outcome that holds.
+    n_repeated : int
+        Lines that say again what the one before has said.
+    n_contradicting : int
+        Lines that say something else.
+    """
+
+    lines: dict[Key, Line]
+    n_repeated: int
+    n_contradicting: int
+
+
+@dataclass(frozen=True)
+class Joined:
+    """
+    Outcomes with their predictions.
+
+    Attributes
+    ----------
+    lines : list of dict
+        Of the dataset `treeserve.outcome`, by when the prediction was asked.
+    n_unpredicted : int
+        Instances with feedback whose prediction is not in the logs: not sampled, lost, deleted, or never made.
+    n_early : int
+        Outcomes that were observed before their prediction was asked; they are joined all the same.
+    """
+
+    lines: list[dict[str, Any]]
+    n_unpredicted: int
+    n_early: int
+
+
+def settle(lines: Iterable[Line]) -> Feedback:
+    """
+    Decide what holds where an instance has several outcomes: the one that was observed last.
+
+    Of those that were observed at the same time the one that came last holds. Where two that follow one another say the
+    same, the first holds.
+
+    Parameters
+    ----------
+    lines : iterable of mapping
+        Of the dataset `treeserve.feedback`.
+
+    Raises
+    ------
+    LogUnreadable
+        If a line is not as a service writes it.
+    """
+    told: dict[Key, list[tuple[datetime, datetime, Line]]] = {}
+    for line in lines:
+        try:
+            observed_at, came_at = (datetime.fromisoformat(line[name]) for name in _TIMES)
+            float(line["treeserve.outcome"])
+            told.setdefault(key_of(line), []).append((observed_at, came_at, line))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LogUnreadable(f"a feedback line is not as a service writes it ({error!r}): {dict(line)}") from None
+    holding: dict[Key, Line] = {}
+    n_repeated = n_contradicting = 0
+    for key, several in told.items():
+        several.sort(key=lambda one: one[:2])
+        holds = several[0][2]
+        for _, _, line in several[1:]:
+            if line["treeserve.outcome"] == holds["treeserve.outcome"]:
+                n_repeated += 1
+            else:
+                n_contradicting += 1
+                holds = line
+        holding[key] = holds
+    return Feedback(holding, n_repeated, n_contradicting)
+
+
+def join(feedback: Feedback, predictions: Iterable[Line]) -> Joined:
+    """
+    Join outcomes with predictions.
+
+    Parameters
+    ----------
+    feedback : Feedback
+    predictions : iterable of mapping
+        Of the dataset `treeserve.prediction`; those without feedback are passed over. Where an instance was predicted
+        twice, because a caller has sent a request again under the same id, the last one counts.
+
+    Raises
+    ------
+    LogUnreadable
+        If a line is not as a service writes it.
+    """
+    found: dict[Key, dict[str, Any]] = {}
+    for line in predictions:
+        if "treeserve.prediction" not in line:  # a further part of a long line
+            continue
+        try:
+            key = key_of(line)
+            if key in feedback.lines and (key not in found or found[key]["@timestamp"] <= line["@timestamp"]):
+                found[key] = _to_outcome(line, feedback.lines[key])
+        except (KeyError, TypeError) as error:
+            raise LogUnreadable(f"a prediction's line is not as a service writes it ({error!r})") from None
+    lines = sorted(found.values(), key=lambda line: line["@timestamp"])
+    n_early = sum(_observed_before(line) for line in lines)
+    return Joined(lines, len(feedback.lines) - len(found), n_early)
+
+
+def key_of(line: Line) -> Key:
+    """Which instance a line is of; raises `KeyError` if it does not say."""
+    return Key(line["http.request.id"], line["treeserve.request.instance"])
+
+
+def _to_outcome(prediction: Line, feedback: Line) -> dict[str, Any]:
+    return {
+        "@timestamp": prediction["@timestamp"],
+        "log.level": "info",
+        "message": "outcome",
+        "log.logger": OUTCOME_DATASET,
+        "event.dataset": OUTCOME_DATASET,
+        **_take(_FROM_PREDICTION, prediction),
+        **_take(_FROM_FEEDBACK, feedback),
+    }
+
+
+def _take(names: Collection[str], line: Line) -> dict[str, Any]:
+    return {name: line[name] for name in names if name in line}
+
+
+def _observed_before(line: Line) -> bool:
+    return datetime.fromisoformat(line["treeserve.observed_at"]) < datetime.fromisoformat(line["@timestamp"])
