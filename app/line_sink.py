@@ -71,8 +71,9 @@ class LineSink:
                     select.select([], [self._descriptor], [])
                     continue
                 except OSError as error:
-                    # With the one that was cut.
-                    raise LinesLost(error, lines[lines.rfind(b"\n", 0, len(lines) - len(rest)) + 1 :]) from None
+                    # With the one that was cut; and all of them, if not even the end of an earlier one was taken.
+                    n_taken = max(0, len(lines) - len(rest))
+                    raise LinesLost(error, lines[lines.rfind(b"\n", 0, n_taken) + 1 :]) from None
                 self._at_line_start = rest[n_written - 1] == ord("\n")
                 rest = rest[n_written:]
 

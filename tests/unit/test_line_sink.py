@@ -78,15 +78,16 @@ def test_a_reader_that_is_gone_is_an_error(pipe: tuple[BinaryIO, LineSink]) -> N
     sink.close()
 
 
-def test_a_line_that_a_full_disk_cut_spoils_none_after_it(tmp_path: Path) -> None:
-    """The next line that has room begins on its own; where nothing was written, no empty line appears."""
+@pytest.mark.parametrize(("room", "cut"), [(6, ""), (7, "e\n")])
+def test_a_line_that_a_full_disk_cut_spoils_none_after_it(room: int, cut: str, tmp_path: Path) -> None:
+    """The next line that has room begins on its own; all that came in between is lost, and said to be."""
     path = tmp_path / "log"
     sink = RotatingFile(path, 1 << 20, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))  # no file may grow beyond it
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # no file may grow beyond it
         sink.write(b"abc\n")
-        for lines, n_lost in ((b"d\nefgh\nijk\n", 9), (b"lmn\n", 4)):
+        for lines, n_lost in ((b"d\nefgh\nijk\n", 9), (b"lmn\nop\n", 7)):
             with pytest.raises(LinesLost, match="File too large") as lost:
                 sink.write(lines)
             assert lost.value.lost == lines[-n_lost:]
@@ -95,7 +96,7 @@ def test_a_line_that_a_full_disk_cut_spoils_none_after_it(tmp_path: Path) -> Non
     sink.write(b"opq\n")
     sink.write(b"rst\n")
     sink.close()
-    assert path.read_text() == "abc\nd\nopq\nrst\n"
+    assert path.read_text() == f"abc\nd\n{cut}opq\nrst\n"
 
 
 WRITER = """
