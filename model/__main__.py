@@ -1,4 +1,4 @@
-"""The commands of the training side: ``python -m model train``, ``… drift``, ``… outcomes``."""
+"""The commands of the training side: ``python -m model train``, ``… drift``, ``… outcomes``, ``… trace``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from app.errors import ModelError, ModelNotFound
 from app.registry.store import registry_uri, tracking_uri, without_credentials
 from model.errors import ParameterInvalid, TrainingError
-from model.log_options import add_drift_options, add_outcomes_options
+from model.log_options import add_drift_options, add_outcomes_options, add_trace_options
 from model.names import CHAMPION, MODEL_NAME
 from model.parameters import add_options, read_options
 from model.progress import Progress
@@ -67,6 +67,13 @@ def _parser() -> ArgumentParser:
             description="Join feedback with predictions, by a service's logs, and say how good they were.",
         )
     )
+    add_trace_options(
+        commands.add_parser(
+            "trace",
+            help="what one prediction was made of: its request, model version, training run, data and commit",
+            description="Follow a line of a log to its request, and its model version to what it was trained on.",
+        )
+    )
     return parser
 
 
@@ -78,6 +85,12 @@ def _drift(options: Namespace) -> int:
 
 def _outcomes(options: Namespace) -> int:
     from model.outcomes_command import run
+
+    return run(options)
+
+
+def _trace(options: Namespace) -> int:
+    from model.trace_command import run
 
     return run(options)
 
@@ -122,7 +135,7 @@ def _find_champion(uri: str) -> str | None:
         return None
 
 
-_COMMANDS = {"train": _train, "drift": _drift, "outcomes": _outcomes}
+_COMMANDS = {"train": _train, "drift": _drift, "outcomes": _outcomes, "trace": _trace}
 
 if __name__ == "__main__":
     sys.exit(main())

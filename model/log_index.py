@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
@@ -25,6 +25,8 @@ _NAMESPACE = "default"
 # Elasticsearch takes no more than some thousand clauses in one question; so many answers are one page.
 _KEYS_A_QUESTION, _PAGE = 500, 5_000
 _PATIENCE_S = 60
+# Which line of a request, for Elasticsearch keeps no order.
+_PLACE = ("treeserve.request.instance", "treeserve.part")
 _PROFILE_FIELDS = (
     "treeserve.model.version",
     "treeserve.profile.kind",
@@ -101,6 +103,12 @@ class LogIndex:
     def feedback_lines(self, period: Period) -> Iterator[Mapping[str, Any]]:
         """The outcomes that came in a period."""
         yield from self._scan(FEEDBACK_DATASET, _during(period))
+
+    def lines_with(self, dataset: str, fields: Iterable[str], values: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+        """The lines that have one of some values in one of some fields, by their times and places."""
+        wanted = [{"terms": {field: list(values)}} for field in fields]
+        found = self._scan(dataset, {"bool": {"should": wanted, "minimum_should_match": 1}})
+        yield from sorted(found, key=lambda line: (line["@timestamp"], *(line.get(name, 0) for name in _PLACE)))
 
     def prediction_lines(self, keys: Collection[Key]) -> Iterator[Mapping[str, Any]]:
         """The predictions of some instances, whenever they were asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -76,3 +76,26 @@ def _open(path: str) -> AbstractContextManager[Iterable[bytes]]:
     if path == STANDARD_INPUT:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
+
+
+def join_parts(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """
+    One line for each instance, whose features may stand in several lines that follow one another.
+
+    Parameters
+    ----------
+    lines : iterable of mapping
+        Of the dataset `treeserve.prediction`; the parts of one instance in their order.
+    """
+    whole: dict[str, Any] | None = None
+    for line in lines:
+        if not line.get("treeserve.part"):
+            if whole is not None:
+                yield whole
+            whole = {name: dict(value) if isinstance(value, dict) else value for name, value in line.items()}
+        elif whole is not None:
+            for name, value in line.items():
+                if isinstance(value, dict):
+                    whole.setdefault(name, {}).update(value)
+    if whole is not None:
+        yield whole

@@ -25,7 +25,21 @@ def add_outcomes_options(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
+def add_trace_options(parser: ArgumentParser) -> None:
+    """Add those of ``python -m model trace`` to its parser."""
+    parser.add_argument("id", metavar="ID", help="`trace.id` or `http.request.id` of a line, such as Kibana shows")
+    _add_source(parser, "")
+
+
 def _add_log_options(parser: ArgumentParser, told: str, more: str) -> None:
+    _add_source(parser, more)
+    parser.add_argument(
+        "--since", type=read_time, metavar="TIME", help=f"only what {told} from then on: 2026-11-29, or 7d (ago)"
+    )
+    parser.add_argument("--until", type=read_time, metavar="TIME", help=f"only what {told} before")
+
+
+def _add_source(parser: ArgumentParser, more: str) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("logs", nargs="*", default=[], metavar="LOG", help=f"log files, compressed (.gz) or not{more}")
     source.add_argument(
@@ -34,10 +48,3 @@ def _add_log_options(parser: ArgumentParser, told: str, more: str) -> None:
         help="read the data streams there instead; ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and _PASSWORD, and "
         "ELASTICSEARCH_CA_CERT say how",
     )
-    parser.add_argument(
-        "--since",
-        type=read_time,
-        metavar="TIME",
-        help=f"only what {told} from then on: 2026-11-29, or 7d (ago)",
-    )
-    parser.add_argument("--until", type=read_time, metavar="TIME", help=f"only what {told} before")

@@ -28,6 +28,7 @@ from app.model_version import ModelVersion, Role
 from app.polling import RegistryWatch
 from app.preparation.last_verified import LastVerified
 from app.preparation.prepare import prepare
+from app.registry.registry import Registry
 from app.settings import Settings
 
 RUN_ID = "a" * 32
@@ -106,9 +107,7 @@ def standard_output() -> LineSink:
 
 
 @contextmanager
-def run_service(
-    registry: FakeRegistry, log_file: Path, *, ready: bool | None = True, **settings: Any
-) -> Iterator[Service]:
+def run_service(registry: Registry, log_file: Path, *, ready: bool | None = True, **settings: Any) -> Iterator[Service]:
     """
     Start the service, wait until it serves (or has failed to, where `ready` is False), and end it.
 

@@ -1,0 +1,112 @@
+"""``python -m model trace``: from the id of a trace or a request to what was asked, answered and trained on."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
+from app.registry.store import tracking_uri, without_credentials
+from model.errors import NothingObserved
+from model.log_lines import LogReader, join_parts
+from model.outcomes import Key, join, key_of, settle
+
+_FEATURES = ("treeserve.features.number", "treeserve.features.category", "treeserve.features.other")
+_IDS = ("trace.id", "http.request.id")
+
+
+def run(options: Namespace) -> int:
+    """
+    Do what the options ask for.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    LogUnreadable, NothingObserved
+    """
+    predictions, feedback = _find(options)
+    instances = {key_of(line): line for line in join_parts(predictions)}
+    if not instances:
+        raise NothingObserved(
+            f"no prediction in the logs has the trace or request id {options.id}; "
+            "TREESERVE_PAYLOAD_SAMPLE_RATE may have left it out, or the log begins later"
+        )
+    outcomes = {key_of(line): line for line in join(settle(feedback), instances.values()).lines}
+    print("\n".join(_describe_requests(instances, outcomes)))
+    for model, version, run_id in sorted({_model_of(line) for line in instances.values()}):
+        print("\n".join(["", *_describe_model(model, version, run_id)]))
+    return 0
+
+
+def _find(options: Namespace) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """The lines of predictions under the id, and of feedback to their requests."""
+    if options.elasticsearch:
+        from model.log_index import LogIndex
+
+        index = LogIndex(options.elasticsearch)
+        predictions = list(index.lines_with(PREDICTION_DATASET, _IDS, [options.id]))
+        requests = {line["http.request.id"] for line in predictions}
+        return predictions, list(index.lines_with(FEEDBACK_DATASET, ["http.request.id"], requests))
+    lines = LogReader(options.logs).read(PREDICTION_DATASET)
+    predictions = [line for line in lines if options.id in (line.get(name) for name in _IDS)]
+    requests = {line["http.request.id"] for line in predictions}
+    lines = LogReader(options.logs).read(FEEDBACK_DATASET)
+    return predictions, [line for line in lines if line.get("http.request.id") in requests]
+
+
+def _describe_requests(instances: Mapping[Key, Mapping[str, Any]], outcomes: Mapping[Key, Any]) -> Iterator[str]:
+    last = None
+    for key, line in instances.items():
+        if key.request_id != last:
+            last = key.request_id
+            yield f"request   {last}" + (f"  (trace {line['trace.id']})" if "trace.id" in line else "")
+            yield f"asked     {line['@timestamp']}, answered within {line['event.duration'] / 1e6:.3f} ms"
+        yield f"instance  {key.instance}: {_describe_features(line)}"
+        yield f"          predicted {line['treeserve.prediction']} by version {line['treeserve.model.version']}"
+        for other in ("challenger", "champion"):
+            if f"treeserve.{other}.prediction" in line:
+                version, prediction = (line[f"treeserve.{other}.{name}"] for name in ("version", "prediction"))
+                yield f"          version {version}, the {other}, predicts {prediction}"
+        if outcome := outcomes.get(key):
+            yield f"          came true: {outcome['treeserve.outcome']:g}, observed {outcome['treeserve.observed_at']}"
+
+
+def _describe_features(line: Mapping[str, Any]) -> str:
+    values = {name: value for group in _FEATURES for name, value in line.get(group, {}).items()}
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "no features, or all are hidden"
+
+
+def _model_of(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    return line["treeserve.model.name"], line["treeserve.model.version"], line.get("treeserve.model.run_id") or ""
+
+
+def _describe_model(model: str, version: str, run_id: str) -> Iterable[str]:
+    yield f"model     {model}, version {version}"
+    if not run_id:
+        yield "run       unknown, for the model version was not served from a registry"
+        return
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    uri = tracking_uri(os.environ)
+    try:
+        found = MlflowClient(uri).get_run(run_id)
+    except MlflowException as error:
+        yield f"run       {run_id}, which {without_credentials(uri)} does not have ({error.error_code}):"
+        yield "          MLFLOW_TRACKING_URI names another store than the model version was served from"
+        return
+    parameters, tags = found.data.params, found.data.tags
+    yield f"run       {run_id} ({found.info.run_name})"
+    yield f"          {_list(found.data.metrics, 'test_auc', 'test_log_loss', 'test_brier')}"
+    yield f"data      {parameters.get('data', 'unknown')}, SHA-256 {parameters.get('data_sha256', 'unknown')}"
+    yield f"commit    {tags.get('git_commit', 'unknown')}"
+
+
+def _list(metrics: Mapping[str, float], *names: str) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.4f}" for name in names if name in metrics)
