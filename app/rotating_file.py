@@ -6,7 +6,8 @@ import fcntl
 import os
 import stat
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.line_sink import LineSink
@@ -81,9 +82,10 @@ class RotatingFile:
             return
         with suppress(OSError):  # it grows beyond its size then, which is better than a loss
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # until it is closed
-            if self._is_in_place():  # and no other process has been quicker
-                self._rename()
-            self._open_anew()
+            with self._keep_oldest():
+                if self._is_in_place():  # and no other process has been quicker
+                    self._rename()
+                self._open_anew()
 
     def _is_in_place(self) -> bool:
         """Whether the path still leads to the open file."""
@@ -91,6 +93,23 @@ class RotatingFile:
             return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
+
+    @contextmanager
+    def _keep_oldest(self) -> Iterator[None]:
+        """
+        Keep what is about to be removed for as long.
+
+        The new file would else get its inode, by which shippers know a file, and they would go on in it where they
+        ended in the old one.
+        """
+        descriptor = None
+        with suppress(OSError):
+            descriptor = os.open(self._numbered(self._n_kept), os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _rename(self) -> None:
         for number in range(self._n_kept, 0, -1):

@@ -45,6 +45,17 @@ def test_it_goes_on_where_it_ended(path: Path) -> None:
     assert contents(path) == {"log": "c\n", "log.1": "aaaa\nbbbb\n"}
 
 
+def test_a_new_file_is_not_taken_for_the_one_that_was_removed(path: Path) -> None:
+    """Shippers know a file by its inode, which file systems give out again at once."""
+    file = RotatingFile(path, 10, 2)
+    oldest = path.with_name("log.2")
+    for number in range(8):
+        removed = oldest.stat().st_ino if oldest.exists() else None
+        file.write(f"{number:09d}\n".encode())
+        assert path.stat().st_ino != removed
+    file.close()
+
+
 @pytest.mark.parametrize("is_removed", [True, False])
 def test_what_others_rename_or_remove_is_begun_anew(path: Path, *, is_removed: bool) -> None:
     """As logrotate does it, and people who make room."""
