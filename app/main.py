@@ -154,7 +154,7 @@ def create_app(
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.predict = RequestMiddleware(endpoint, metrics, drain, PATH)
     app.short_way = ShortWay(endpoint, metrics, overload)
-    app.include_router(feedback_router(payload_log, settings))
+    app.include_router(feedback_router(payload_log, overload, settings))
     app.include_router(model_router(rollout, settings))
     app.include_router(refresh_router(source, settings))
     app.include_router(operations_router(rollout, expose or expose_own, drain))

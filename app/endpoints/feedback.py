@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from app.endpoints.body import PATIENCE_S, read_json_body
+from app.endpoints.overload import Overload
 from app.endpoints.patience import Patience
 from app.endpoints.request_context import RequestContext, request_context
 from app.errors import FeedbackNotKept, Overloaded
@@ -54,7 +55,7 @@ class FeedbackAnswer(BaseModel):
     accepted: int = Field(description="How many outcomes.")
 
 
-def feedback_router(payload_log: PayloadLog, settings: Settings) -> APIRouter:
+def feedback_router(payload_log: PayloadLog, overload: Overload, settings: Settings) -> APIRouter:
     """The route of ``POST /feedback``."""
     router = APIRouter(tags=["predict"])
     patience = Patience(PATIENCE_S)
@@ -80,10 +81,11 @@ def feedback_router(payload_log: PayloadLog, settings: Settings) -> APIRouter:
             raise FeedbackNotKept("Outcomes stand in the payload log, which TREESERVE_PAYLOAD_LOG=off turns off.")
         context = request_context(request.scope)
         body = await read_json_body(request.scope, request.receive, settings.max_body_bytes, patience)
-        if len(body) <= _INLINE_BYTES:
-            n_accepted = accept(body, context)
-        else:
-            n_accepted = await asyncio.to_thread(accept, body, context)
+        with overload.work():
+            if len(body) <= _INLINE_BYTES:
+                n_accepted = accept(body, context)
+            else:
+                n_accepted = await asyncio.to_thread(accept, body, context)
         return FeedbackAnswer(request_id=context.request_id, accepted=n_accepted)
 
     return router

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app import payload_log
+from app.endpoints.overload import Overload
 from tests.service.conftest import Serve
 from tests.service.problems import problem_of
 from tests.services import Service
@@ -80,6 +81,12 @@ def test_before_a_model_serves_feedback_is_taken(serve: Serve, tmp_path: Any) ->
     """It concerns predictions that were made before, perhaps by another process."""
     service = serve(tmp_path / "nothing", ready=False)
     assert tell(service, {"request_id": "a", "instance": 0, "outcome": 1}).status_code == 202
+
+
+def test_an_overloaded_process_takes_no_feedback(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies that wait for a thread take memory, as those of predictions do."""
+    monkeypatch.setattr(Overload, "is_full", property(lambda _: True))
+    problem_of(tell(service, {"request_id": "a", "instance": 0, "outcome": 1}), 503, "overloaded")
 
 
 def test_what_the_log_has_no_room_for_is_not_accepted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
