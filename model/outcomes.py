@@ -64,7 +64,8 @@ class Joined:
     Attributes
     ----------
     lines : list of dict
-        Of the dataset `treeserve.outcome`, by when the prediction was asked.
+        Of the dataset `treeserve.outcome`, by when the prediction was asked and by instance: wherever they were read
+        from, sums of them have the same bits.
     n_unpredicted : int
         Instances with feedback whose prediction is not in the logs: not sampled, lost, deleted, or never made.
     n_early : int
@@ -142,7 +143,7 @@ def join(feedback: Feedback, predictions: Iterable[Line]) -> Joined:
                 found[key] = _to_outcome(line, feedback.lines[key])
         except (KeyError, TypeError) as error:
             raise LogUnreadable(f"a prediction's line is not as a service writes it ({error!r})") from None
-    lines = sorted(found.values(), key=lambda line: line["@timestamp"])
+    lines = sorted(found.values(), key=lambda line: (line["@timestamp"], key_of(line)))
     n_early = sum(_observed_before(line) for line in lines)
     return Joined(lines, len(feedback.lines) - len(found), n_early)
 
