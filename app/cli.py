@@ -14,6 +14,7 @@ from app.line_sink import LineSink
 from app.processes import hide_scikit_learn
 from app.service_log import configure_logging
 from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
+from app.tracing.environment import find_trouble
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ def _serve(_: argparse.Namespace) -> int:
         log.warning("%s is no setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
     if settings.challenger_share and not settings.challenger_uri:
         log.warning("TREESERVE_CHALLENGER_SHARE sends nobody anywhere without TREESERVE_CHALLENGER_URI")
+    if trouble := find_trouble(os.environ):
+        log.warning("%s", trouble)
     hide_scikit_learn()
     # Only now: a setting that cannot be used is told before anything slow is imported.
     from app.serve import serve
@@ -111,5 +114,7 @@ def _list_settings() -> str:
     for name, field in Settings.model_fields.items():
         default = "" if field.default_factory or field.default is None else f" [{field.default}]"
         lines.append(f"  {PREFIX}{name.upper()}{default}\n      {field.description}")
-    lines.append("\nMLflow's own, such as MLFLOW_TRACKING_URI, are MLflow's.")
+    lines.append(
+        "\nMLflow's own, such as MLFLOW_TRACKING_URI, are MLflow's; OTEL_EXPORTER_OTLP_ENDPOINT turns traces on."
+    )
     return "\n".join(lines)

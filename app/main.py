@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,10 +42,17 @@ from app.shadow.shadow import Shadow
 from app.standing import Standing
 from app.wire.line_format import LineRules, Redaction
 
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
+
 # How often the payload log has what was observed, and what its lines may take in the queue.
 _PROFILE_EVERY_S, _PROFILE_BYTES = 60.0, 512 * 1024
+# How long spans may still be sent at the end, to a collector that may hang.
+_SPANS_S = 2.0
 # Docker, containerd and CRI-O cut what a container says into pieces of 16 KiB.
 _MAX_PIPED_LINE = 16_000
+# The framework's own, which would say again what `app.tracing` says.
+_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 
 
 class Service(FastAPI):
@@ -78,6 +87,7 @@ def create_app(
     drain: Drain,
     on_hopeless: Callable[[], None] = lambda: None,
     expose: Callable[[], Awaitable[bytes]] | None = None,
+    tracing: Tracing | None = None,
 ) -> Service:
     """
     Make the service. It starts to follow its source when the server starts it.
@@ -96,6 +106,8 @@ def create_app(
         Called from another thread if no model version can ever serve; the reason is logged.
     expose : callable or None
         What `/metrics` answers; None for the metrics of this process.
+    tracing : Tracing or None
+        Closed when the app ends.
 
     Raises
     ------
@@ -111,7 +123,7 @@ def create_app(
     rules = _line_rules(settings, is_piped=sink is standard_output)
     observations = Observations(metrics.registry, lambda lines: payload_log.record(lines, 0, _PROFILE_BYTES))
     endpoint = PredictEndpoint(
-        rollout, payload_log, shadow, overload, metrics, settings, rules, observations, n_threads
+        rollout, payload_log, shadow, overload, metrics, settings, rules, observations, n_threads, tracing
     )
 
     async def expose_own() -> bytes:
@@ -144,15 +156,17 @@ def create_app(
         if payload_log.close(drain.log_s) and sink not in (None, standard_output):
             with suppress(OSError):  # what a network file system could not keep; there is no one left to tell
                 sink.close()
+        if tracing is not None:
+            tracing.close(min(_SPANS_S, drain.log_s))
         source.close()  # last, for it may tell what was counted
 
     # Its documents are ours, below.
-    app = Service(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app = Service(lifespan=lifespan, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     app.state.rollout = rollout
-    app.add_middleware(RequestMiddleware, metrics=metrics, drain=drain)
+    app.add_middleware(RequestMiddleware, metrics=metrics, drain=drain, tracing=tracing)
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.predict = RequestMiddleware(endpoint, metrics, drain, PATH)
+    app.predict = RequestMiddleware(endpoint, metrics, drain, PATH, tracing)
     app.short_way = ShortWay(endpoint, metrics, overload)
     app.include_router(feedback_router(payload_log, overload, settings))
     app.include_router(model_router(rollout, settings))

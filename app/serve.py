@@ -25,6 +25,7 @@ from app.registry.store import registry_uri, tracking_uri
 from app.server.listener import listen
 from app.server.run import run
 from app.settings import Settings
+from app.tracing.environment import open_tracing
 from app.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ def _serve_alone(settings: Settings, source: Source, metrics: Metrics, standard_
         os.kill(os.getpid(), signal.SIGINT)  # the end in order, without the grace
 
     drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
-    app = create_app(settings, source, metrics, standard_output, drain, on_hopeless=give_up)
+    app = create_app(
+        settings, source, metrics, standard_output, drain, on_hopeless=give_up, tracing=open_tracing(os.environ)
+    )
     listener = _listen(settings)
     return run(app, drain, listener, lambda: 1 if is_hopeless.is_set() else 0)
 

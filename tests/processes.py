@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[1]
 _FOREIGN = (
     "TREESERVE_",
     "MLFLOW_",
+    "OTEL_",
     "XDG_",
     "OMP_",
     "HTTP_PROXY",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -30,6 +30,9 @@ from app.preparation.last_verified import LastVerified
 from app.preparation.prepare import prepare
 from app.registry.registry import Registry
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
 
 RUN_ID = "a" * 32
 MODEL_URI = "models:/flight-delay@champion"
@@ -107,7 +110,14 @@ def standard_output() -> LineSink:
 
 
 @contextmanager
-def run_service(registry: Registry, log_file: Path, *, ready: bool | None = True, **settings: Any) -> Iterator[Service]:
+def run_service(
+    registry: Registry,
+    log_file: Path,
+    *,
+    ready: bool | None = True,
+    tracing: Tracing | None = None,
+    **settings: Any,
+) -> Iterator[Service]:
     """
     Start the service, wait until it serves (or has failed to, where `ready` is False), and end it.
 
@@ -129,7 +139,7 @@ def run_service(registry: Registry, log_file: Path, *, ready: bool | None = True
         metrics,
     )
     drain = Drain(valid.shutdown_grace_s, valid.shutdown_deadline_s)
-    app = create_app(valid, source, metrics, standard_output(), drain, on_hopeless=hopeless.set)
+    app = create_app(valid, source, metrics, standard_output(), drain, on_hopeless=hopeless.set, tracing=tracing)
     with TestClient(app, follow_redirects=False, client=("127.0.0.1", 50_000)) as client:
         rollout = app.state.rollout
         for _ in wait():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -16,9 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.drain import Drain
 from app.endpoints.problem import answer_http_exception, answer_serving_error
-from app.endpoints.request_context import open_request_context
+from app.endpoints.request_context import RequestContext, open_request_context
 from app.errors import ServiceEnding, ServingError
 from app.metrics import Metrics
+
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +33,16 @@ _OTHER_ROUTE = "other"
 
 
 class RequestMiddleware:
-    """Identifies, times, counts and, where the code inside fails, answers each request."""
+    """Identifies, times, counts, traces and, where the code inside fails, answers each request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, drain: Drain, route: str | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        drain: Drain,
+        route: str | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         """
         Wrap an app.
 
@@ -39,11 +50,14 @@ class RequestMiddleware:
         ----------
         route : str or None
             The only route that the app has; None asks the scope which one was taken.
+        tracing : Tracing or None
+            Traces what is posted: neither probes nor scrapes.
         """
         self._app = app
         self._metrics = metrics
         self._drain = drain
         self._route = route
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -51,6 +65,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         context = open_request_context(scope)
+        if self._tracing is not None and scope["method"] == "POST":
+            context.trace(self._tracing)
         if scope["method"] == "HEAD":
             # As GET, to all that comes after; the server, which has the scope as it was, leaves the body away.
             scope = {**scope, "method": "GET"}
@@ -92,12 +108,20 @@ class RequestMiddleware:
             if not status:
                 await answer(ServiceEnding("The service has to end now and cannot finish this request; send it again."))
         except Exception:
-            log.exception("a request failed", extra={"ecs": {"http.request.id": context.request_id}})
+            traced = {} if context.trace_id is None else {"trace.id": context.trace_id}
+            log.exception("a request failed", extra={"ecs": {"http.request.id": context.request_id, **traced}})
             if status:
                 raise  # part of an answer is out already: only closing the connection tells the caller
             await answer(ServingError("It is not the request's fault; the log has this request id with the reason."))
         finally:
             in_flight[()] -= 1
-            route = self._route or str(getattr(scope.get("route"), "path", _OTHER_ROUTE))
-            self._metrics.requests.values[route, str(status)] += 1
-            self._metrics.request_duration.values[route,].observe(time.perf_counter() - context.started_s)
+            self._record(scope, context, status)
+
+    def _record(self, scope: Scope, context: RequestContext, status: int) -> None:
+        """Count a request that is over, and end its span."""
+        route = self._route or str(getattr(scope.get("route"), "path", _OTHER_ROUTE))
+        self._metrics.requests.values[route, str(status)] += 1
+        self._metrics.request_duration.values[route,].observe(time.perf_counter() - context.started_s)
+        if context.span is not None:
+            taken = None if route == _OTHER_ROUTE else route
+            context.span.end(context.request_id, scope["path"], taken, status, time.perf_counter_ns())

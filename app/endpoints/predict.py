@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import NamedTuple
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
@@ -29,6 +30,9 @@ from app.wire.answer import encode_predictions
 from app.wire.exchange import Decoded, Exchange
 from app.wire.line_format import LineRules
 
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
+
 PATH = "/predict"
 # So much takes about a millisecond to read and write; more than that must not hold other requests up.
 _INLINE_BYTES = 32 * 1024
@@ -40,8 +44,8 @@ class _Answer(NamedTuple):
 
     text: bytes
     decoded: Decoded
-    inference_s: float
     roles: Roles
+    steps_ns: tuple[int, int, int, int]  # when decoding, predicting and encoding began, and were over
 
 
 class PredictEndpoint:
@@ -58,6 +62,7 @@ class PredictEndpoint:
         rules: LineRules,
         observations: Observations,
         n_threads: int,
+        tracing: Tracing | None = None,
     ) -> None:
         """
         Make the endpoint.
@@ -66,6 +71,8 @@ class PredictEndpoint:
         ----------
         n_threads : int
             How many batches are worked on at once.
+        tracing : Tracing or None
+            Traces what goes the short way; of the rest, whoever calls this endpoint has opened the spans.
         """
         self._rollout = rollout
         self._payload_log = payload_log
@@ -77,6 +84,7 @@ class PredictEndpoint:
         self._settings = settings
         self._rules = rules
         self._observations = observations
+        self._tracing = tracing
         self._patience = Patience(PATIENCE_S)
         self._cast: Cast | None = None
         # No more batches at once than can be worked on: each takes many times its body's memory.
@@ -111,7 +119,10 @@ class PredictEndpoint:
         else:
             threads = self._batches if roles is cast.usual else self._canaries
             answer = await asyncio.get_running_loop().run_in_executor(threads, self._answer, *work)
-        self._count(len(answer.decoded.matrix), answer.inference_s, answer.roles)
+        _, predicting_ns, predicted_ns, _ = answer.steps_ns
+        self._count(len(answer.decoded.matrix), predicted_ns - predicting_ns, answer.roles)
+        if context.span is not None:
+            context.span.add_answer(answer.roles.predictor.version, len(answer.decoded.matrix), answer.steps_ns)
         if answer.decoded.warnings.n_found:
             self._metrics.unknown_categories.inc(answer.decoded.warnings.n_found)
         headers = [(b"content-length", b"%d" % len(answer.text)), (b"content-type", b"application/json")]
@@ -134,9 +145,13 @@ class PredictEndpoint:
         matrix = predictor.decoder.read_plain(body, self._settings.max_instances)
         if matrix is None:
             return None
-        predictions, inference_s = _predict(matrix, predictor)
+        predicting_ns = time.perf_counter_ns()
+        predictions = predictor.forest.predictions(matrix)
+        predicted_ns = time.perf_counter_ns()
         told = encode_predictions(predictions)
         answer = predictor.answers.encode(context.request_id, told, ())
+        if self._tracing is not None:
+            self._trace(self._tracing, context, predictor, len(matrix), (started_ns, predicting_ns, predicted_ns))
         is_wanted = self._payload_log.wants(context.request_id)
         if roles.observed is not None:
             roles.observed.add(matrix, predictions)
@@ -144,8 +159,23 @@ class PredictEndpoint:
             duration_ns = time.perf_counter_ns() - started_ns
             lines = self._usual_lines if roles is cast.usual else self._canary_lines
             lines.add(roles, matrix, predictions, body, told, context, duration_ns, is_wanted=is_wanted)
-        self._count(len(matrix), inference_s, roles)
+        self._count(len(matrix), predicted_ns - predicting_ns, roles)
         return answer
+
+    def _trace(
+        self,
+        tracing: Tracing,
+        context: RequestContext,
+        predictor: Predictor,
+        n_instances: int,
+        began_ns: tuple[int, ...],
+    ) -> None:
+        """Trace an answer that goes the short way: its spans are made when it has gone."""
+        if span := context.trace(tracing):
+            ended_ns = time.perf_counter_ns()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(span.add_answer, predictor.version, n_instances, (*began_ns, ended_ns))
+            loop.call_soon(span.end, context.request_id, PATH, PATH, HTTPStatus.OK, ended_ns)
 
     def prepare(self) -> None:
         """
@@ -187,19 +217,21 @@ class PredictEndpoint:
 
     def _answer_as(self, roles: Roles, body: bytes, context: RequestContext, started_ns: int) -> _Answer:
         predictor = roles.predictor
+        decoding_ns = time.perf_counter_ns()  # it may have waited for its thread
         decoded = predictor.decoder.decode(
             body,
             max_instances=self._settings.max_instances,
             unknown_is_missing=predictor.unknown_is_missing(self._settings.unknown_category),
         )
-        predictions, inference_s = _predict(decoded.matrix, predictor)
+        predicting_ns = time.perf_counter_ns()
+        predictions = predictor.forest.predictions(decoded.matrix)
+        predicted_ns = time.perf_counter_ns()
         told = encode_predictions(predictions)
         text = predictor.answers.encode(context.request_id, told, decoded.warnings.listed)
-        exchange = Exchange(
-            body, told, context.request_id, context.trace_id, context.at_us, time.perf_counter_ns() - started_ns
-        )
+        ended_ns = time.perf_counter_ns()
+        exchange = Exchange(body, told, context.request_id, context.trace_id, context.at_us, ended_ns - started_ns)
         self._record(roles, exchange, decoded, predictions)
-        return _Answer(text, decoded, inference_s, roles)
+        return _Answer(text, decoded, roles, (decoding_ns, predicting_ns, predicted_ns, ended_ns))
 
     def _record(self, roles: Roles, exchange: Exchange, decoded: Decoded, predictions: FloatMatrix) -> None:
         """Count one request, and hand it over to the shadow, if there is one, or else to the payload log."""
@@ -217,8 +249,8 @@ class PredictEndpoint:
         if is_wanted:
             self._payload_log.record(lines, len(decoded.matrix), lines.n_bytes)
 
-    def _count(self, n_rows: int, inference_s: float, roles: Roles) -> None:
-        self._metrics.inference_duration.values[()].observe(inference_s)
+    def _count(self, n_rows: int, inference_ns: int, roles: Roles) -> None:
+        self._metrics.inference_duration.values[()].observe(inference_ns / 1e9)
         self._metrics.rows.values[()] += n_rows
         self._metrics.answered_rows.values[roles.counted_as] += n_rows
         self._metrics.rows_per_request.values[()].observe(n_rows)
@@ -227,10 +259,3 @@ class PredictEndpoint:
 def _is_small(body: bytes, predictor: Predictor) -> bool:
     """Whether it may be answered on the event loop; each instance opens a brace, and the body opens another."""
     return len(body) <= _INLINE_BYTES and body.count(b"{") <= min(_INLINE_ROWS, predictor.forest.n_quick_rows) + 1
-
-
-def _predict(matrix: FloatMatrix, predictor: Predictor) -> tuple[FloatMatrix, float]:
-    """The predictions, and how long the forest took, in seconds."""
-    started_s = time.perf_counter()
-    predictions = predictor.forest.predictions(matrix)
-    return predictions, time.perf_counter() - started_s

@@ -6,9 +6,12 @@ import random
 import re
 import time
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.ecs import trace_id
+
+if TYPE_CHECKING:
+    from app.tracing.spans import RequestSpan, Tracing
 
 _KEY = "treeserve.request"
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
@@ -25,14 +28,16 @@ class RequestContext:
     request_id : str
         The caller's `X-Request-ID` if it is 1 to 128 printable ASCII characters, else a new one.
     trace_id : str or None
-        From a valid `traceparent`.
+        From a valid `traceparent`, or of a trace that begins here.
+    span : RequestSpan or None
+        Where the request is traced.
     at_us : int
         When it came, in microseconds since the epoch.
     started_s : float
         The same by `time.perf_counter`.
     """
 
-    __slots__ = ("at_us", "headers", "request_id", "started_s", "trace_id")
+    __slots__ = ("at_us", "headers", "request_id", "span", "started_s", "trace_id")
 
     def __init__(self, headers: dict[bytes, bytes]) -> None:
         self.started_s = time.perf_counter()
@@ -43,6 +48,14 @@ class RequestContext:
         self.request_id = given if _PRINTABLE.fullmatch(given) else f"{random.getrandbits(128):032x}"
         traceparent = headers.get(b"traceparent")
         self.trace_id = None if traceparent is None else trace_id(traceparent.decode("latin-1"))
+        self.span: RequestSpan | None = None
+
+    def trace(self, tracing: Tracing) -> RequestSpan | None:
+        """Open the request's span, if it is to be traced; its lines of the log have the same trace then."""
+        self.span = tracing.open(self.headers, self.trace_id, self.at_us, self.started_s)
+        if self.span is not None:
+            self.trace_id = self.span.trace_id
+        return self.span
 
     @property
     def caller_key(self) -> str:

@@ -31,6 +31,7 @@ from app.server.run import run
 from app.service_log import configure_logging
 from app.settings import Settings
 from app.standing import Standing
+from app.tracing.environment import open_tracing
 from app.workers.channel import CANNOT_START, Channel, Message
 from app.workers.totals import take_samples
 
@@ -149,7 +150,15 @@ def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) ->
 
     source = SupervisorSource(channel, collectors, on_orphaned=end_in_order)
     try:
-        app = create_app(settings, source, Metrics(collectors), standard_output, drain=drain, expose=source.expose)
+        app = create_app(
+            settings,
+            source,
+            Metrics(collectors),
+            standard_output,
+            drain=drain,
+            expose=source.expose,
+            tracing=open_tracing(os.environ),
+        )
     except OSError as error:
         log.critical("cannot start: %s", error)
         return CANNOT_START

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import opentelemetry.environment_variables
+import opentelemetry.sdk.environment_variables
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -84,6 +86,14 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         assert found, name
         documented[found[1]] = (found[2].split(", ") if found[2] else [], text)
     assert documented == in_code
+
+
+def test_the_variables_of_opentelemetry_are_those_of_its_sdk() -> None:
+    """A name that is spelt otherwise would be without effect, and without a word."""
+    for path in ("docs/configuration.md", "docs/operations.md", "app/tracing/environment.py"):
+        named = set(re.findall(r"\bOTEL_[A-Z_]*[A-Z]\b", (ROOT / path).read_text(encoding="utf-8")))
+        assert named
+        assert named <= {*dir(opentelemetry.environment_variables), *dir(opentelemetry.sdk.environment_variables)}, path
 
 
 def test_every_feature_of_the_example_is_documented() -> None:

@@ -57,14 +57,22 @@ def test_no_file_of_requirements_says_where_packages_come_from(path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("smaller", "larger"), [("serve", "train"), ("train", "dev"), ("bootstrap", "dev"), ("serve", "bench")]
+    ("smaller", "larger"),
+    [
+        ("serve", "train"),
+        ("train", "dev"),
+        ("bootstrap", "dev"),
+        ("serve", "bench"),
+        ("serve", "otel"),
+        ("otel", "dev"),
+    ],
 )
 def test_a_package_has_one_version_in_all_sets(smaller: str, larger: str) -> None:
     differing = {name for name, version in pins(smaller).items() if pins(larger).get(name) != version}
     assert differing == ({"uv"} if smaller == "bootstrap" else set())  # uv installs the other sets
 
 
-@pytest.mark.parametrize("name", [*SETS, "bench"])
+@pytest.mark.parametrize("name", [*SETS, "bench", "otel"])
 def test_a_lock_file_holds_all_that_was_asked_for(name: str) -> None:
     assert required(name) <= pins(name).keys()
 
@@ -122,7 +130,9 @@ def test_the_wheel_holds_the_service_and_nothing_else(tmp_path: Path) -> None:
         "app/wire/_codec",
     }
     assert "treeserve = app.cli:main" in scripts
-    requirements = re.findall(r"^Requires-Dist: ([\w.-]+)", metadata, re.MULTILINE)
-    assert set(requirements) == required("serve")
+    requirements = re.findall(r"^Requires-Dist: ([\w.-]+)(.*)", metadata, re.MULTILINE)
+    extras = {name for name, marker in requirements if 'extra == "otel"' in marker}
+    assert {name for name, _ in requirements} - extras == required("serve")
+    assert extras == required("otel")
     python = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert f"Requires-Python: {python}" in metadata

@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry: whether they are asked for, the spans of a request, and how they are sent."""
