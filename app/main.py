@@ -28,6 +28,7 @@ from app.endpoints.problem import answer_http_exception, answer_serving_error
 from app.endpoints.refresh import refresh_router
 from app.endpoints.short_way import ShortWay
 from app.errors import ServingError
+from app.exposition import Format, write
 from app.line_sink import LineSink
 from app.loop_lag import LoopLag
 from app.metrics import Metrics
@@ -86,7 +87,7 @@ def create_app(
     standard_output: LineSink,
     drain: Drain,
     on_hopeless: Callable[[], None] = lambda: None,
-    expose: Callable[[], Awaitable[bytes]] | None = None,
+    expose: Callable[[Format], Awaitable[bytes]] | None = None,
     tracing: Tracing | None = None,
 ) -> Service:
     """
@@ -121,13 +122,13 @@ def create_app(
     shadow = Shadow(payload_log, metrics)
     overload = Overload(settings.max_in_flight, PATH, metrics, drain)
     rules = _line_rules(settings, is_piped=sink is standard_output)
-    observations = Observations(metrics.registry, lambda lines: payload_log.record(lines, 0, _PROFILE_BYTES))
+    observations = Observations(metrics, lambda lines: payload_log.record(lines, 0, _PROFILE_BYTES))
     endpoint = PredictEndpoint(
         rollout, payload_log, shadow, overload, metrics, settings, rules, observations, n_threads, tracing
     )
 
-    async def expose_own() -> bytes:
-        return metrics.expose()
+    async def expose_own(form: Format) -> bytes:
+        return write(metrics.take(), form)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

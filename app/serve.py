@@ -10,8 +10,6 @@ import socket
 import tempfile
 import threading
 
-from prometheus_client import CollectorRegistry
-
 from app.drain import Drain
 from app.errors import ModelUriInvalid
 from app.line_sink import LineSink
@@ -33,12 +31,11 @@ log = logging.getLogger(__name__)
 
 def serve(settings: Settings, standard_output: LineSink) -> int:
     """Serve until told to end; the exit status."""
-    collectors = make_collectors()
-    metrics = Metrics(collectors)
+    metrics = Metrics(make_collectors())
     try:
         source = _watch_registry(settings, metrics)
         if settings.workers > 1:
-            return _supervise(settings, source, metrics, collectors, standard_output)
+            return _supervise(settings, source, metrics, standard_output)
         return _serve_alone(settings, source, metrics, standard_output)
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
@@ -70,13 +67,12 @@ def _supervise(
     settings: Settings,
     source: RegistryWatch,
     metrics: Metrics,
-    collectors: CollectorRegistry,
     standard_output: LineSink,
 ) -> int:
     listener = _listen(settings)
     with tempfile.TemporaryFile() as output_lock:
         standard_output.share(output_lock.fileno())
-        supervisor = Supervisor(settings, source, metrics, collectors, listener, output_lock.fileno())
+        supervisor = Supervisor(settings, source, metrics, listener, output_lock.fileno())
         return asyncio.run(supervisor.run())
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.drain import Drain
 from app.errors import ServiceEnding
+from app.exposition import Format, choose_format
 from app.rollout import Rollout
 
 
@@ -27,7 +27,7 @@ class Readiness(BaseModel):
     version: str
 
 
-def operations_router(rollout: Rollout, expose: Callable[[], Awaitable[bytes]], drain: Drain) -> APIRouter:
+def operations_router(rollout: Rollout, expose: Callable[[Format], Awaitable[bytes]], drain: Drain) -> APIRouter:
     """The routes of the two probes and of the metrics."""
     router = APIRouter(tags=["operations"])
 
@@ -48,7 +48,8 @@ def operations_router(rollout: Rollout, expose: Callable[[], Awaitable[bytes]], 
         return Readiness(name=version.name, version=version.version)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def get_metrics() -> Response:
-        return Response(await expose(), media_type=CONTENT_TYPE_LATEST)
+    async def get_metrics(request: Request) -> Response:
+        form = choose_format(request.headers.get("accept", ""))
+        return Response(await expose(form), media_type=form, headers={"Vary": "Accept"})
 
     return router

@@ -16,9 +16,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry
-
 from app.backoff import pause_before
+from app.exposition import Family, Format, write
 from app.metrics import Metrics
 from app.model_version import Role
 from app.polling import RegistryWatch
@@ -26,7 +25,7 @@ from app.processes import python_module
 from app.settings import Settings
 from app.standing import Standing
 from app.workers.channel import CANNOT_START, Message, encode
-from app.workers.totals import Family, add_up, expose, take_samples
+from app.workers.totals import add_up
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +66,6 @@ class Supervisor:
         settings: Settings,
         source: RegistryWatch,
         metrics: Metrics,
-        collectors: CollectorRegistry,
         listener: socket.socket,
         output_lock: int,
     ) -> None:
@@ -80,8 +78,7 @@ class Supervisor:
         source : RegistryWatch
             Who tells what shall serve.
         metrics : Metrics
-        collectors : prometheus_client.CollectorRegistry
-            Where they are, and what else this process counts itself.
+            What this process counts itself.
         listener : socket.socket
             What the workers accept from.
         output_lock : int
@@ -90,7 +87,6 @@ class Supervisor:
         self._settings = settings
         self._source = source
         self._metrics = metrics
-        self._collectors = collectors
         self._listener = listener
         self._inherited = listener.fileno(), output_lock
         self._workers: set[Worker] = set()
@@ -193,16 +189,17 @@ class Supervisor:
 
     def _hear(self, worker: Worker, message: Message) -> None:
         if "samples" in message:
-            worker.samples = message["samples"]
+            worker.samples = [Family.from_json(family) for family in message["samples"]]
             worker.told_samples.set()
         for role, failure in message.get("failed", {}).items():
             self._source.distrust(Role(role), failure)
         if "refresh" in message:
             self._source.refresh()
         if "totals" in message:
-            asyncio.get_running_loop().create_task(self._tell_totals(worker, message["totals"]))
+            totals = self._tell_totals(worker, message["totals"], Format(message["format"]))
+            asyncio.get_running_loop().create_task(totals)
 
-    async def _tell_totals(self, asking: Worker, question: int) -> None:
+    async def _tell_totals(self, asking: Worker, question: int, form: Format) -> None:
         """Add up what all processes count now; of one that does not tell in time, what it told last."""
         workers = list(self._workers)
         for worker in workers:
@@ -214,5 +211,5 @@ class Supervisor:
             for task in late:
                 task.cancel()
         samples = [worker.samples for worker in self._workers]
-        totals = add_up([take_samples(self._collectors), self._departed, *samples])
-        asking.send({"totals": question, "text": expose(totals).decode()})
+        totals = add_up([self._metrics.take(), self._departed, *samples])
+        asking.send({"totals": question, "text": write(totals, form).decode()})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from operator import add
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
+from app.exposition import Family
 
 # A gauge is the largest of all processes', which have the same model and the same age, but for these.
 _ADDED = {
@@ -18,26 +16,10 @@ _ADDED = {
 }
 _LEAST = {"process_start_time_seconds"}
 
-# Name, type, help, and samples: name, labels, value.
-Family = list[Any]
-
-
-def take_samples(collectors: CollectorRegistry) -> list[Family]:
-    """All metrics of this process, as JSON has them."""
-    return [
-        [
-            family.name,
-            family.type,
-            family.documentation,
-            [[sample.name, sorted(sample.labels.items()), sample.value] for sample in family.samples],
-        ]
-        for family in collectors.collect()
-    ]
-
 
 def add_up(processes: Iterable[Sequence[Family]], *, are_gone: bool = False) -> list[Family]:
     """
-    Add up the metrics of processes.
+    Add up the metrics of processes; of their exemplars, take the latest.
 
     Parameters
     ----------
@@ -46,42 +28,22 @@ def add_up(processes: Iterable[Sequence[Family]], *, are_gone: bool = False) -> 
         Whether the processes are there no more: what they have counted stays, and their gauges do not.
     """
     totals: dict[str, Family] = {}
-    values: dict[str, dict[tuple[Any, ...], float]] = {}
     for families in processes:
-        for name, kind, text, samples in families:
-            if are_gone and kind == "gauge":
+        for family in families:
+            if are_gone and family.kind == "gauge":
                 continue
-            totals.setdefault(name, [name, kind, text])
-            merged = values.setdefault(name, {})
-            for sample, labels, value in samples:
-                key = sample, tuple(map(tuple, labels))
-                merged[key] = _merge(name, kind, merged[key], value) if key in merged else value
-    return [
-        [*family, [[sample, labels, value] for (sample, labels), value in values[name].items()]]
-        for name, family in totals.items()
-    ]
+            total = totals.setdefault(family.name, family._replace(values={}, exemplars={}))
+            merge = _merge_of(family)
+            for lines, values in family.values.items():
+                so_far = total.values.get(lines)
+                total.values[lines] = list(map(merge, so_far, values)) if so_far else values
+            for line, exemplar in family.exemplars.items():
+                latest = total.exemplars.get(line, exemplar)
+                total.exemplars[line] = max(latest, exemplar, key=lambda one: one.at_s)
+    return list(totals.values())
 
 
-def expose(families: Sequence[Family]) -> bytes:
-    """Prometheus's text format, version 0.0.4."""
-    collectors = CollectorRegistry()
-    collectors.register(_Families(families))
-    return generate_latest(collectors)
-
-
-def _merge(name: str, kind: str, one: float, other: float) -> float:
-    if kind != "gauge" or name in _ADDED:
-        return one + other
-    return min(one, other) if name in _LEAST else max(one, other)
-
-
-class _Families(Collector):
-    def __init__(self, families: Sequence[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        for name, kind, text, samples in self._families:
-            metric = Metric(name, text, kind)
-            for sample, labels, value in samples:
-                metric.add_sample(sample, dict(labels), value)
-            yield metric
+def _merge_of(family: Family) -> Callable[[float, float], float]:
+    if family.kind != "gauge" or family.name in _ADDED:
+        return add
+    return min if family.name in _LEAST else max

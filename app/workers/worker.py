@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable
 from itertools import count
 
-from prometheus_client import CollectorRegistry
-
 from app.drain import Drain
 from app.errors import ServingError
+from app.exposition import Format
 from app.line_sink import LineSink
 from app.main import create_app
 from app.metrics import Metrics, make_collectors
@@ -33,7 +32,6 @@ from app.settings import Settings
 from app.standing import Standing
 from app.tracing.environment import open_tracing
 from app.workers.channel import CANNOT_START, Channel, Message
-from app.workers.totals import take_samples
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +47,21 @@ class CannotServe(Exception):
 class SupervisorSource:
     """Tells what the supervisor tells, and asks it for what only it knows."""
 
-    def __init__(self, channel: Channel, collectors: CollectorRegistry, on_orphaned: Callable[[], None]) -> None:
+    def __init__(self, channel: Channel, metrics: Metrics, on_orphaned: Callable[[], None]) -> None:
         """
         Make the worker's end.
 
         Parameters
         ----------
         channel : Channel
-        collectors : prometheus_client.CollectorRegistry
+        metrics : Metrics
             What this process counts.
         on_orphaned : callable
             Called if the supervisor is gone.
         """
         self._channel = channel
         self._messages = iter(channel)
-        self._collectors = collectors
+        self._metrics = metrics
         self._on_orphaned = on_orphaned
         self._numbers = count()
         self._questions: dict[int, asyncio.Future[bytes]] = {}
@@ -84,9 +82,9 @@ class SupervisorSource:
         """Leave the supervisor with what this process has counted."""
         self._send_samples()
 
-    async def expose(self) -> bytes:
+    async def expose(self, form: Format) -> bytes:
         """
-        The metrics of all workers, in Prometheus's text format.
+        The metrics of all workers, as text.
 
         Raises
         ------
@@ -96,7 +94,7 @@ class SupervisorSource:
         number = next(self._numbers)
         self._questions[number] = self._loop.create_future()
         try:
-            self._channel.send({"totals": number})
+            self._channel.send({"totals": number, "format": form})
             return await asyncio.wait_for(self._questions[number], _TOTALS_WITHIN_S)
         except TimeoutError:
             raise ServingError("The process that adds up the metrics does not answer.") from None
@@ -123,7 +121,7 @@ class SupervisorSource:
         return is_lost
 
     def _send_samples(self) -> None:
-        self._channel.send({"samples": take_samples(self._collectors)})
+        self._channel.send({"samples": self._metrics.take()})
 
     def _answer(self, number: int, text: bytes) -> None:
         question = self._questions.get(number)
@@ -138,7 +136,7 @@ def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) ->
     listener.setblocking(False)  # as `app.server.listener.listen` says
     standard_output = LineSink(1, output_lock)
     configure_logging(standard_output)
-    collectors = make_collectors()
+    metrics = Metrics(make_collectors())
     settings = Settings.from_environment(os.environ)
     channel = Channel(socket.socket(fileno=channel_descriptor))
     drain = Drain(settings.shutdown_grace_s, settings.shutdown_deadline_s)
@@ -148,12 +146,12 @@ def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) ->
         if not drain.has_begun:  # a second signal would end the grace
             os.kill(os.getpid(), signal.SIGTERM)
 
-    source = SupervisorSource(channel, collectors, on_orphaned=end_in_order)
+    source = SupervisorSource(channel, metrics, on_orphaned=end_in_order)
     try:
         app = create_app(
             settings,
             source,
-            Metrics(collectors),
+            metrics,
             standard_output,
             drain=drain,
             expose=source.expose,

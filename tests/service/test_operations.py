@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from app.exposition import Format
+from tests.exposed_metrics import read_text
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
 from tests.services import RUN_ID, Service, wait
@@ -154,9 +155,17 @@ METRICS = [
 def test_metrics_are_prometheus_text_with_each_metric_explained(client: TestClient) -> None:
     """Prometheus can parse it, every metric is there and has its help, and none is ours unlisted."""
     response = client.get("/metrics")
-    assert response.headers["content-type"].startswith("text/plain; version=")
-    families = {family.name: family for family in text_string_to_metric_families(response.text)}
-    ours = {name for name in families if not name.endswith("_created")}
-    assert ours == set(METRICS)
-    assert all(families[name].documentation for name in ours)
-    assert all(re.fullmatch("treeserve_[a-z_]+", name) for name in ours)
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = {family.name: family for family in read_text(response.text)}
+    assert set(families) == set(METRICS)
+    assert all(families[name].documentation for name in METRICS)
+    assert all(re.fullmatch("treeserve_[a-z_]+", name) for name in METRICS)
+
+
+def test_who_asks_for_open_metrics_gets_the_same_in_it(client: TestClient) -> None:
+    """As Prometheus does."""
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+    response = client.get("/metrics", headers={"Accept": accept})
+    assert response.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert response.headers["vary"] == "Accept"
+    assert {family.name for family in read_text(response.text, Format.OPEN_METRICS)} == set(METRICS)

@@ -10,6 +10,7 @@ from hypothesis import settings
 from app.model_version import ModelVersion
 from app.predictor import Predictor
 from tests.boosters import ModelFolderBuilder, make_model
+from tests.exposed_metrics import ExposedMetric, expose
 
 # A busy machine is no fault of the code.
 settings.register_profile("without-deadline", deadline=None)
@@ -38,3 +39,10 @@ def version(model_folder: Path) -> ModelVersion:
 def predictor(model_folder: Path, version: ModelVersion) -> Predictor:
     """The model, loaded."""
     return Predictor.load(model_folder, version)
+
+
+@pytest.fixture(scope="session")
+def exposed(version: ModelVersion, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ExposedMetric]:
+    """Every metric by its name, those of a reference profile among them."""
+    folder = make_model(with_profile=True).write(tmp_path_factory.mktemp("exposed") / "model")
+    return expose(Predictor.load(folder, version))

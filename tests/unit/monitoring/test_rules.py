@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
 
-from app.metrics import Metrics
-from app.observed.observations import Observations
 from tests.processes import PROJECT
 
 FOLDER = PROJECT / "monitoring" / "prometheus"
@@ -89,16 +86,3 @@ def test_each_alert_has_a_section_that_says_what_to_do(alert: dict[str, dict[str
 def test_every_section_is_an_alerts() -> None:
     """None is left of an alert that is gone."""
     assert set(re.findall(r"^### (Treeserve\w+)$", OPERATIONS, re.MULTILINE)) == {alert["alert"] for alert in alerts()}
-
-
-def test_every_metric_that_a_rule_names_is_one_of_the_services() -> None:
-    """A rule over a name that nobody exports is silent for ever."""
-    registry = CollectorRegistry()
-    Metrics(registry)
-    Observations(registry, lambda _: None)
-    known = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collect()}
-    named = set(re.findall(r"(?<![:\w])treeserve_\w+", RULES))
-    assert named
-    assert {name.removesuffix("_bucket") for name in named} <= known
-    recorded = set(re.findall(r"record: (\S+)", RULES))
-    assert set(re.findall(r"treeserve:[\w:]+", RULES)) <= recorded

@@ -72,7 +72,6 @@ class Supervised:
                     settings,
                     self.source,
                     metrics,
-                    self.collectors,
                     listener,
                     lock.fileno(),
                 )

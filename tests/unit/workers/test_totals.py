@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.exposition import Family, Format, write
 from app.metrics import Metrics
-from app.workers.totals import Family, add_up, expose, take_samples
+from app.workers.totals import add_up
 
 
 def counted(n: int, version: str = "7") -> list[Family]:
@@ -24,13 +24,17 @@ def counted(n: int, version: str = "7") -> list[Family]:
     metrics.staleness.set(n)
     metrics.model_info.labels("champion", "m", version, "a", "r").set(1)
     metrics.payload_dropped.labels("closed").inc(n)
-    families: list[Family] = json.loads(json.dumps(take_samples(collectors)))
-    return families
+    return over_the_line(metrics)
+
+
+def over_the_line(metrics: Metrics) -> list[Family]:
+    """What the supervisor hears of a process's metrics."""
+    return [Family.from_json(family) for family in json.loads(json.dumps(metrics.take()))]
 
 
 def sample(families: list[Family], name: str, **labels: str) -> float | None:
     """One sample, as Prometheus reads it."""
-    text = expose(families).decode()
+    text = write(families, Format.PROMETHEUS).decode()
     found = [
         sample.value
         for family in text_string_to_metric_families(text)
@@ -83,8 +87,8 @@ def test_what_a_process_that_is_gone_has_counted_stays_and_its_gauges_do_not() -
 def test_the_processes_own_gauges_make_sense(name: str, expected: float) -> None:
     """They are as old as the oldest, and have as much memory as all."""
 
-    def process(value: float) -> list[Any]:
-        return [[name, "gauge", "x", [[name, [], value]]]]
+    def process(value: float) -> list[Family]:
+        return [Family(name, "gauge", "x", {f"{name} %s\n": [value]}, {})]
 
     assert sample(add_up([process(2.0), process(1.0)]), name) == expected
 
@@ -94,4 +98,5 @@ def test_the_text_is_what_one_process_would_write() -> None:
     collectors = CollectorRegistry()
     metrics = Metrics(collectors)
     metrics.requests.values["/predict", "200"] += 1
-    assert expose(add_up([take_samples(collectors)])) == metrics.expose()
+    for form in Format:
+        assert write(add_up([over_the_line(metrics)]), form) == write(metrics.take(), form)
