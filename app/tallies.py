@@ -6,16 +6,19 @@ A scrape reads them there too. A histogram takes 0.3 µs to change where `promet
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 
 class Tally(Collector):
@@ -54,19 +57,23 @@ class Tally(Collector):
 
 
 class Spread:
-    """How often values fell into each bucket, and their sum."""
+    """How often values fell into each bucket, and their sum; and of each bucket the latest value that has a trace."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
+        self._exemplars: list[tuple[str, float, float] | None] = [None] * len(self._counts)
 
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
+    def observe(self, value: float, trace_id: str | None = None) -> None:
+        """Count one value, of a trace if there is one."""
+        place = bisect_left(self._bounds, value)
+        self._counts[place] += 1
         self._sum += value
+        if trace_id is not None:
+            self._exemplars[place] = trace_id, value, time.time()
 
     def observe_all(self, values: npt.NDArray[np.float64]) -> None:
         """Count many values at once."""
@@ -78,7 +85,9 @@ class Spread:
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
         """Put it into what a scrape reads."""
         names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        family.add_metric(labels, list(zip(names, accumulate(self._counts), strict=True)), self._sum)
+        exemplars = [found and Exemplar({"trace_id": found[0]}, *found[1:]) for found in self._exemplars]
+        buckets: Any = zip(names, accumulate(self._counts), exemplars, strict=True)  # None too, where there is none
+        family.add_metric(labels, list(buckets), self._sum)
 
 
 class Spreads(Collector):

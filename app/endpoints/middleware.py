@@ -121,7 +121,8 @@ class RequestMiddleware:
         """Count a request that is over, and end its span."""
         route = self._route or str(getattr(scope.get("route"), "path", _OTHER_ROUTE))
         self._metrics.requests.values[route, str(status)] += 1
-        self._metrics.request_duration.values[route,].observe(time.perf_counter() - context.started_s)
+        duration_s = time.perf_counter() - context.started_s
+        self._metrics.request_duration.values[route,].observe(duration_s, context.trace_id)
         if context.span is not None:
             taken = None if route == _OTHER_ROUTE else route
             context.span.end(context.request_id, scope["path"], taken, status, time.perf_counter_ns())

@@ -64,7 +64,7 @@ class ShortWay:
         if answer is None:
             return None
         self._requests[PATH, "200"] += 1
-        self._duration[PATH,].observe(time.perf_counter() - context.started_s)
+        self._duration[PATH,].observe(time.perf_counter() - context.started_s, context.trace_id)
         return b"content-length: %d\r\ncontent-type: application/json\r\nx-request-id: %b\r\n\r\n%b" % (
             len(answer), context.request_id.encode("ascii"), answer,
         )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -10,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.exposition import Format, take_family, write
 from app.metrics import Metrics
 from app.tallies import Spreads, Tally
+from tests.exposed_metrics import read_text
 
 
 @pytest.mark.parametrize(
@@ -117,3 +120,26 @@ def test_tallies_read_as_the_client_librarys_own() -> None:
         tally.values["/x",] += value
         counter.labels("/x").inc(value)
     assert [take_family(metric) for metric in own.collect()] == [take_family(metric) for metric in library.collect()]
+
+
+def test_a_bucket_shows_the_latest_trace_that_fell_into_it() -> None:
+    """In OpenMetrics alone; requests without a trace are counted and take none away."""
+    metrics = Metrics(CollectorRegistry())
+    duration = metrics.request_duration.values["/predict",]
+    began_s = time.time()
+    for value, trace_id in [(0.003, "a" * 32), (0.004, "b" * 32), (0.0045, None), (0.0005, None), (11, "c" * 32)]:
+        duration.observe(value, trace_id)
+    text = write(metrics.take(), Format.OPEN_METRICS).decode()
+    found = {
+        sample.labels["le"]: sample.exemplar
+        for family in read_text(text, Format.OPEN_METRICS)
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert {le: (exemplar.labels, exemplar.value) for le, exemplar in found.items()} == {
+        "0.005": ({"trace_id": "b" * 32}, 0.004),
+        "+Inf": ({"trace_id": "c" * 32}, 11),
+    }
+    assert all(began_s - 1 <= float(exemplar.timestamp or 0) <= time.time() + 1 for exemplar in found.values())
+    plain = write(metrics.take(), Format.PROMETHEUS).decode()
+    assert "trace_id" not in plain

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.exposition import Family, Format, write
 from app.metrics import Metrics
 from app.workers.totals import add_up
+from tests.exposed_metrics import read_text
 
 
 def counted(n: int, version: str = "7") -> list[Family]:
@@ -100,3 +101,22 @@ def test_the_text_is_what_one_process_would_write() -> None:
     metrics.requests.values["/predict", "200"] += 1
     for form in Format:
         assert write(add_up([over_the_line(metrics)]), form) == write(metrics.take(), form)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_several_processes_a_bucket_shows_the_latest_trace(order: tuple[int, ...]) -> None:
+    """Whichever of them tells first; also that of one that is gone."""
+    processes = [Metrics(CollectorRegistry()) for _ in range(3)]
+    for number, metrics in enumerate(processes):
+        metrics.request_duration.values["/predict",].observe(0.003, f"{number:032x}")
+    processes[0].request_duration.values["/predict",].observe(2, "f" * 32)
+    first, second, gone = (over_the_line(processes[number]) for number in order)
+    totals = add_up([add_up([gone], are_gone=True), first, second])
+    text = write(totals, Format.OPEN_METRICS).decode()
+    found = {
+        sample.labels["le"]: sample.exemplar.labels["trace_id"]
+        for family in read_text(text, Format.OPEN_METRICS)
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert found == {"0.005": f"{2:032x}", "2.5": "f" * 32}
