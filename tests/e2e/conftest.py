@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -32,22 +32,29 @@ def model_folder(champion: ModelFolderBuilder, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def start(model_folder: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts servers, which end with the test at the latest."""
+    with servers(model_folder, tmp_path) as run:
+        yield run
+
+
+@contextmanager
+def servers(model_folder: Path, folder: Path) -> Iterator[Start]:
+    """Start servers, of one model unless another is named, in folders of their own; they end with the block."""
     numbers = count()
     with ExitStack() as running:
 
         def run(stdout: int | None = None, /, prefix: Sequence[str] = (), **variables: str) -> Server:
             given = {
                 "TREESERVE_MODEL_URI": str(model_folder),
-                "TREESERVE_CACHE_DIR": str(tmp_path / "cache"),
+                "TREESERVE_CACHE_DIR": str(folder / "cache"),
                 "TREESERVE_PORT": str(free_port()),
-                "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'none.db'}",
+                "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'none.db'}",
                 **variables,
             }
-            environment = clean_environment(tmp_path, **given)
-            folder = tmp_path / f"output-{next(numbers)}"
+            environment = clean_environment(folder, **given)
+            output = folder / f"output-{next(numbers)}"
             process = running.enter_context(
-                run_process([*prefix, TREESERVE, "serve"], environment, folder, stdout=stdout)
+                run_process([*prefix, TREESERVE, "serve"], environment, output, stdout=stdout)
             )
-            return Server(process, given["TREESERVE_PORT"], folder)
+            return Server(process, given["TREESERVE_PORT"], output)
 
         yield run

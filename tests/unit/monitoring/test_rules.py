@@ -79,7 +79,7 @@ def test_each_alert_has_a_section_that_says_what_to_do(alert: dict[str, dict[str
     """Of its name, where its annotation leads."""
     name = str(alert["alert"])
     assert f"\n### {name}\n" in OPERATIONS
-    assert alert["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
     assert alert["labels"]["severity"] in ("page", "ticket")
 
 
