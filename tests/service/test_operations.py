@@ -48,13 +48,19 @@ def test_requests_are_counted_by_route_and_status(service: Service) -> None:
     assert service.sample("treeserve_request_duration_seconds_count", route="/predict") == 5
 
 
+def test_failures_have_a_count_before_the_first(service: Service) -> None:
+    """Prometheus sees no increase in a counter that begins with its first value."""
+    for status in ("200", "500", "503"):
+        assert service.sample("treeserve_requests_total", route="/predict", status=status) == 0
+
+
 def test_paths_that_are_no_route_share_one_label(service: Service) -> None:
     """A scanner that tries a thousand paths adds one time series, not a thousand."""
     for number in range(20):
         service.client.get(f"/wp-admin/{number}")
     assert service.sample("treeserve_requests_total", route="other", status="404") == 20
     routes = {s.labels["route"] for m in service.collectors.collect() for s in m.samples if "route" in s.labels}
-    assert routes == {"other"}
+    assert routes == {"other", "/predict"}
 
 
 def test_rows_are_counted_and_not_requests_alone(service: Service) -> None:

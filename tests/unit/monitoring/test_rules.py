@@ -51,6 +51,8 @@ def test_promtool_takes_the_rules(tmp_path: Path) -> None:
             "unless on (instance, job) treeserve_model_info",
         ),
         ("staleness_seconds > 300", "staleness_seconds > 3000"),
+        ("absent(treeserve_registry_staleness_seconds)", "absent(treeserve_rows_total)"),
+        ("absent(treeserve_registry_staleness_seconds)", "absent_over_time(treeserve_registry_staleness_seconds[1d])"),
         ("increase(treeserve_rejections_total[15m])", "increase(treeserve_rejections_total[6h]) - 1"),
         ("increase(treeserve_payload_dropped_total[15m])", "(treeserve_payload_dropped_total)"),
         ("sum by (feature, bin, version) (increase", "max by (feature, bin, version) (rate"),
