@@ -167,8 +167,6 @@ def create_app(
     app.add_middleware(RequestMiddleware, metrics=metrics, drain=drain, tracing=tracing)
     app.add_exception_handler(ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    for status in ("200", "500", "503"):
-        metrics.requests.values[PATH, status] = 0.0  # a rate needs a sample before the first failure
     app.predict = RequestMiddleware(endpoint, metrics, drain, PATH, tracing)
     app.short_way = ShortWay(endpoint, metrics, overload)
     app.include_router(feedback_router(payload_log, overload, settings))

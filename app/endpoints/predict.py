@@ -87,6 +87,8 @@ class PredictEndpoint:
         self._tracing = tracing
         self._patience = Patience(PATIENCE_S)
         self._cast: Cast | None = None
+        for status in ("200", "500", "503"):
+            metrics.requests.values[PATH, status] = 0.0  # a rate needs a sample before the first failure
         # No more batches at once than can be worked on: each takes many times its body's memory.
         self._batches = make_batch_threads("batch", n_threads)
         # Of their own, so that no batch of the champion's waits for a slow challenger.

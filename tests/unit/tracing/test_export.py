@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,6 @@ import pytest
 from app.tracing.environment import open_tracing
 from app.tracing.spans import Tracing
 from tests.otlp import Collector, run_collector
-from tests.processes import free_port
 from tests.services import wait
 
 N_SPANS = 20
@@ -72,13 +72,15 @@ def test_the_end_does_not_wait_for_a_collector_that_is_away(
     monkeypatch: pytest.MonkeyPatch, collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody is there to be tried again."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-    tracing = trace()
-    for _ in wait():
-        if caplog.messages:
-            break
-    assert close(tracing, 10) < 1
+    with socket.socket() as taken:  # so that nobody else listens there
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        tracing = trace()
+        for _ in wait():
+            if caplog.messages:
+                break
+        assert close(tracing, 10) < 1
     first, last = caplog.messages
     assert first.startswith("spans are not taken by the collector: ")
     assert "refused" in first
