@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -26,6 +27,9 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "30000")
         yield collector
+    for thread in threading.enumerate():  # or its last words would be those of the next test
+        if thread.name == "last-spans":
+            thread.join(10)
 
 
 def trace(n_spans: int = N_SPANS) -> Tracing:
