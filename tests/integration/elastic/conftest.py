@@ -1,0 +1,96 @@
+"""What tests of the Elastic stack share: one node with treeserve's templates."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model.parameters import TrainingParameters
+from model.progress import Progress
+from tests.integration.elastic.doors import Doors, open_doors
+from tests.integration.elastic.filebeat import run_filebeat
+from tests.integration.elastic.flights import FlightLogs, make_logs
+from tests.integration.elastic.node import DATASETS, Node, run_node
+from tests.integration.elastic.tools import has_elasticsearch, has_filebeat
+from tests.integration.mlflow_store import restored_tracking_uri
+from tests.integration.training import train_example
+from tests.processes import PROJECT
+from tests.services import wait
+
+INSTALL = PROJECT / "monitoring" / "elasticsearch" / "install.py"
+
+
+@pytest.fixture(scope="session")
+def bare_node() -> Iterator[Node]:
+    """A node with nothing in it."""
+    if not has_elasticsearch():
+        pytest.skip("there is no Elasticsearch (.venv/bin/python -m tests.integration.elastic.tools)")
+    with run_node() as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def doors(bare_node: Node) -> Iterator[Doors]:
+    """Elasticsearch's and Kibana's address."""
+    with open_doors(bare_node.url) as doors:
+        yield doors
+
+
+def run_install(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the step as an operator does, with the standard library alone."""
+    command = [sys.executable, "-I", "-S", str(INSTALL), *arguments]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ELASTICSEARCH_")
+    } | variables
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def node(bare_node: Node, doors: Doors) -> Node:
+    """With the templates in it."""
+    ended = run_install("--elasticsearch", doors.url)
+    assert ended.returncode == 0, ended.stderr
+    return bare_node
+
+
+@pytest.fixture(scope="session")
+def logs(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> FlightLogs:
+    """Real flights, answered by two versions of the example."""
+    from model.features import build_dataset
+    from model.flight_delay import STOP_FROM, train
+    from model.tables import find_data, read_tables
+
+    folder = tmp_path_factory.mktemp("flights")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    with restored_tracking_uri():
+        trained = train_example(uri, sample)
+        other = TrainingParameters(rounds=12, stopping_rounds=5, max_depth=3)
+        train(other, find_data(sample), uri, promote=False, progress=Progress(io.StringIO()))
+        dataset, _ = build_dataset(read_tables(find_data(sample)))
+        return make_logs(trained, dataset.select((dataset.moments >= STOP_FROM).to_numpy()), folder)
+
+
+@pytest.fixture(scope="session")
+def shipped(node: Node, logs: FlightLogs, tmp_path_factory: pytest.TempPathFactory) -> FlightLogs:
+    """The logs in Elasticsearch, by Filebeat, and the outcomes, by the command that joins them."""
+    if not has_filebeat():
+        pytest.skip("there is no Filebeat (.venv/bin/python -m tests.integration.elastic.tools)")
+    for dataset in DATASETS:
+        node.empty(f"logs-treeserve.{dataset}-default")
+    home = tmp_path_factory.mktemp("filebeat")
+    n_lines = len(logs.lines)
+    with run_filebeat("filebeat.yml", home, node.url, TREESERVE_LOGS=str(logs.folder)):
+        for _ in wait(120, every_s=0.5):
+            if sum(node.count(f"logs-treeserve.{dataset}-default") for dataset in DATASETS) >= n_lines:
+                break
+    command = [sys.executable, "-m", "model", "outcomes", "--elasticsearch", node.url, "--json"]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=120)
+    return logs
