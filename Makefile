@@ -19,10 +19,10 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all reliability fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools reliability fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: ## Make .venv and install all that training and serving need
 	@$(INSTALL) train
@@ -57,6 +57,10 @@ test: lint typecheck ## Check format, lint and types, then run the tests; pytest
 
 test-all: lint typecheck ## The tests and, for some minutes more, what breaks a service's surroundings under load
 	@$(BIN)/python -m pytest -n 2 -m "" $(ARGS)
+
+elastic-tools: ## Install the Elasticsearch, Filebeat and Vega that some tests run, 1 GB; needs Maven, Java, Go and npm
+	@$(INSTALL) dev
+	@$(BIN)/python -m tests.integration.elastic.tools
 
 reliability: ## Break a service's surroundings under load, and write what is seen into docs/reliability.md
 	@$(INSTALL) dev
