@@ -24,9 +24,10 @@ DATASETS = {
     "outcome": "predictions and outcomes",
     "service": "the service's events",
 }
-# The name of what Elasticsearch answers: one object, or none where there is no such data stream yet.
+# The name of what Elasticsearch answers: one object, without aggregations where there is no such data stream yet.
 _ANSWER = "answer"
-_EMPTY = "length(data('answer')) && length(data('answer')[0].{rows}) ? '' : 'Nothing in this time range'"
+_HAS_ROWS = "isValid(data('answer')[0].aggregations) && length(data('answer')[0].aggregations.{rows})"
+_EMPTY = f"length(data('answer')) && {_HAS_ROWS} ? '' : 'Nothing in this time range'"
 # Told apart by people with any sight (Okabe and Ito).
 _COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"]
 _CONFIG = {
@@ -113,10 +114,10 @@ def _specify(panel: dict[str, Any]) -> dict[str, Any]:
         "data": {
             "name": _ANSWER,
             "url": {"%context%": True, "%timefield%": "@timestamp", **data["url"]},
-            "format": {"property": "aggregations"},
         },
         "transform": [
-            {"flatten": [rows], "as": ["row"]},
+            {"filter": "isValid(datum.aggregations)"},
+            {"flatten": [f"aggregations.{rows}"], "as": ["row"]},
             {"calculate": "datum.row.key", "as": "key"},
             *part.get("transform", []),
             *spec.get("transform", []),

@@ -84,7 +84,7 @@ def shipped(node: Node, logs: FlightLogs, tmp_path_factory: pytest.TempPathFacto
     if not has_filebeat():
         pytest.skip("there is no Filebeat (.venv/bin/python -m tests.integration.elastic.tools)")
     for dataset in DATASETS:
-        node.empty(f"logs-treeserve.{dataset}-default")
+        node.empty(f"logs-treeserve.{dataset}-*")  # of other tests too, for panels look at all of them
     home = tmp_path_factory.mktemp("filebeat")
     n_lines = len(logs.lines)
     with run_filebeat("filebeat.yml", home, node.url, TREESERVE_LOGS=str(logs.folder)):

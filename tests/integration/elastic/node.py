@@ -65,7 +65,7 @@ class Node:
         return n_there
 
     def empty(self, stream: str) -> None:
-        """Delete what is in a data stream, if there is one."""
+        """Delete what is in data streams, if there are any of that name."""
         if self.count(stream):
             self.ask("POST", f"/{stream}/_delete_by_query?refresh=true", {"query": {"match_all": {}}})
 

@@ -189,6 +189,25 @@ def test_champion_and_challenger_are_compared_instance_by_instance(panel: Any, s
     assert found == np.floor((challenger - champion) / 0.01).astype(int).value_counts().to_dict()
 
 
+def test_a_canary_is_compared_the_other_way_round(node: Node) -> None:
+    """The challenger has answered, and the champion's prediction stands beside."""
+    line = {
+        "@timestamp": "2020-05-05T12:00:00Z",
+        "treeserve.prediction": 0.8,
+        "treeserve.champion.version": "1",
+        "treeserve.champion.prediction": 0.325,
+    }
+    (made,) = node.index("logs-treeserve.prediction-canary", line)
+    assert made["status"] == 201
+    then = Period(*pd.to_datetime(["2020-05-01T00:00:00Z", "2020-06-01T00:00:00Z"]).to_pydatetime())
+    specs = {name: read_spec(of_kind("visualization")[name]) for name in ("both", "difference")}
+    drawn = {name: draw(spec, ask(node, spec, then)) for name, spec in specs.items()}
+    (cell,) = rows(drawn["both"], "cell")
+    assert (cell["key"], cell["cell"]["key"]) == pytest.approx((0.3, 0.8))
+    (difference,) = rows(drawn["difference"], "right")
+    assert difference["key"] == pytest.approx(0.47)
+
+
 def test_auc_is_that_of_each_week(panel: Any, outcomes: pd.DataFrame) -> None:
     """Of who answered and of who was in shadow: exactly of the bins, and nearly of the predictions themselves."""
     week = weeks(outcomes["at"])
@@ -249,6 +268,8 @@ def test_a_panel_without_lines_says_so(node: Node, name: str) -> None:
     spec = read_spec(of_kind("visualization")[name])
     long_ago = Period(*pd.to_datetime(["2001-01-01T00:00:00Z", "2001-01-02T00:00:00Z"]).to_pydatetime())
     assert "Nothing in this time range" in draw(spec, ask(node, spec, long_ago))["svg"]
+    nowhere: dict[str, Any] = {"took": 0, "hits": {"total": {"value": 0}, "hits": []}}  # no data stream has come to be
+    assert "Nothing in this time range" in draw(spec, [nowhere])["svg"]
 
 
 def test_tables_show_the_lines_that_they_promise(node: Node, period: Period, shipped: FlightLogs) -> None:
