@@ -22,7 +22,7 @@ from tests.processes import PROJECT
 
 ELASTICSEARCH = "8.19.13"
 FILEBEAT = "v7.17.29"
-# What Kibana 8.19 has.
+# The last that speak the specifications' version 5, which Kibana 8.19 takes; it may have slightly older ones.
 VEGA = {"vega": "5.33.0", "vega-lite": "5.23.0"}
 _SONARQUBE = "26.4.0.121862"
 # Elasticsearch does not run as root, and whoever it runs as instead may not enter a checkout of root's.
