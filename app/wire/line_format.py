@@ -106,10 +106,12 @@ def _place(
     rank = {name: place for place, name in enumerate(first)}
     shown = [column for column, redaction in enumerate(redactions) if redaction is not Redaction.DROP]
     shown.sort(key=lambda column: rank.get(signature.features[column].name, len(rank)))  # others stay in their order
+    # Elasticsearch refuses the whole line if a field's name is blank.
+    typed = [column for column in shown if signature.features[column].name.strip()][:n_typed]
     fields = [Field.NOWHERE] * signature.n_features
-    for column in shown[n_typed:]:
+    for column in shown:
         fields[column] = Field.OTHER
-    for column in shown[:n_typed]:
+    for column in typed:
         is_text = redactions[column] is Redaction.HASH or signature.features[column].type is FeatureType.CATEGORY
         fields[column] = Field.CATEGORY if is_text else Field.NUMBER
     return tuple(fields)

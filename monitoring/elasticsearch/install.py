@@ -156,9 +156,6 @@ def main() -> int:
     parser.add_argument(
         "--kibana", metavar="URL", help="such as https://127.0.0.1:5601, with /s/SPACE for another space"
     )
-    parser.add_argument(
-        "--ca", metavar="FILE", type=Path, help="certificate of the authority that signed theirs, in PEM"
-    )
     given = parser.parse_args()
     try:
         stack = Stack(_read_credentials(os.environ), _trust(os.environ))

@@ -16,7 +16,7 @@ from benchmarks.overload import BATCH_ROWS, Overload, measure_overload, write_bo
 from benchmarks.servers import choose_cores
 from tests.e2e.measured_service import run_measured_service
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.faults]
 
 LOAD_S = 1.0
 N_ATTEMPTS = 3

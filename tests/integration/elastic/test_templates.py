@@ -114,7 +114,9 @@ def test_more_typed_features_than_fields_lose_no_line(node: Node) -> None:
     assert any(name.startswith("treeserve.features.number.f") for name in hit["_ignored"])
 
 
-@pytest.mark.parametrize("names", [["a", "a.b"], ["a b", "ü", 'quote"', "comma, star*"], ["a_b", "A_B"]], ids=str)
+@pytest.mark.parametrize(
+    "names", [["a", "a.b"], ["x..y", ".", "x. "], ["a b", "ü", 'quote"', "comma, star*"], ["a_b", "A_B"]], ids=str
+)
 def test_features_may_have_such_names(node: Node, names: list[str]) -> None:
     """A dot makes no object of a feature, or the two of the first case would be one."""
     stream = "logs-treeserve.prediction-names"
@@ -123,6 +125,17 @@ def test_features_may_have_such_names(node: Node, names: list[str]) -> None:
     assert made["status"] == 201, made
     types = properties(node, stream)
     assert {types[f"treeserve.features.number.{name}"] for name in names} == {"double"}
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+def test_names_that_no_field_can_have_stand_among_the_others(node: Node, name: str) -> None:
+    """Where the service puts them; elsewhere they would cost the line."""
+    stream = "logs-treeserve.prediction-names"
+    as_others, as_numbers = (
+        node.index(stream, line(**{f"treeserve.features.{group}": {name: 1.5}}))[0]["status"]
+        for group in ("other", "number")
+    )
+    assert (as_others, as_numbers) == (201, 400)
 
 
 def test_a_field_that_cannot_be_read_costs_no_line(node: Node) -> None:

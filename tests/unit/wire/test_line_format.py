@@ -72,6 +72,13 @@ def test_as_many_features_as_are_allowed_have_a_field_of_their_own() -> None:
     assert fields_of(NUMBERS, n_typed=0) == [other] * 6
 
 
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+def test_a_name_that_no_field_can_have_stands_among_the_others(name: str) -> None:
+    """Elasticsearch would refuse the line; names with dots it takes."""
+    signature = Signature((Feature(name, FeatureType.NUMBER), Feature("x..y", FeatureType.NUMBER)))
+    assert fields_of(signature, (name,)) == [Field.OTHER, Field.NUMBER]
+
+
 def test_the_others_stand_in_one_field() -> None:
     """With their values as they are."""
     [line] = write(MIXED, [{"carrier": "AA", "gate": 20, "n": 3, "is_late": True, "x": None}], n_typed=2)
