@@ -23,6 +23,8 @@ SERVICE_DATASET = "treeserve.service"
 PREDICTION_DATASET = "treeserve.prediction"
 FEEDBACK_DATASET = "treeserve.feedback"
 
+# What OpenTelemetry reads of a later version's, which may be longer than this one's 55.
+_MAX_TRACEPARENT = 512
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
@@ -85,7 +87,7 @@ def trace_id(traceparent: str | None) -> str | None:
     and version 00 ends after its flags, where a later one may go on.
     """
     found = _TRACEPARENT.fullmatch(traceparent or "")
-    if found is None:
+    if found is None or len(found[0]) > _MAX_TRACEPARENT:
         return None
     version, trace, parent, more = found.groups()
     if version == "ff" or (version == "00" and more) or set(trace) == {"0"} or set(parent) == {"0"}:

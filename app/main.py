@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.cores import available_cores
 from app.drain import Drain
 from app.endpoints.docs import add_docs
-from app.endpoints.feedback import feedback_router
+from app.endpoints.feedback import Feedback
 from app.endpoints.middleware import RequestMiddleware
 from app.endpoints.model_info import model_router
 from app.endpoints.openapi import add_openapi
@@ -127,6 +127,8 @@ def create_app(
         rollout, payload_log, shadow, overload, metrics, settings, rules, observations, n_threads, tracing
     )
 
+    feedback = Feedback(payload_log, overload, settings)
+
     async def expose_own(form: Format) -> bytes:
         return write(metrics.take(), form)
 
@@ -152,6 +154,7 @@ def create_app(
         telling.cancel()
         drain.begin(with_grace=False)  # where no server has told it to
         endpoint.close()
+        feedback.close()
         observations.tell()
         shadow.close()  # which hands over to the payload log what it has
         if payload_log.close(drain.log_s) and sink not in (None, standard_output):
@@ -169,10 +172,13 @@ def create_app(
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.predict = RequestMiddleware(endpoint, metrics, drain, PATH, tracing)
     app.short_way = ShortWay(endpoint, metrics, overload)
-    app.include_router(feedback_router(payload_log, overload, settings))
-    app.include_router(model_router(rollout, settings))
-    app.include_router(refresh_router(source, settings))
-    app.include_router(operations_router(rollout, expose or expose_own, drain))
+    for router in (
+        feedback.router(),
+        model_router(rollout, settings),
+        refresh_router(source, settings),
+        operations_router(rollout, expose or expose_own, drain),
+    ):
+        app.include_router(router)
     add_docs(app)
     add_openapi(app, rollout, settings)
     return app

@@ -76,7 +76,7 @@ class PayloadLog:
             self._first_unwanted == _N_CHECKSUMS or zlib.crc32(request_id.encode()) < self._first_unwanted
         )
 
-    def record(self, lines: Iterable[Piece], n_instances: int, n_bytes: int) -> bool:
+    def record(self, lines: Iterable[Piece], n_instances: int, n_bytes: int, *, or_refuse: bool = False) -> bool:
         """
         Hand lines over; never blocks and never fails.
 
@@ -87,6 +87,8 @@ class PayloadLog:
         n_instances : int
         n_bytes : int
             What they, or what they are made from, keep in memory until then.
+        or_refuse : bool
+            Whether they are not lost where there is no room, for whoever sent them is told.
 
         Returns
         -------
@@ -96,10 +98,13 @@ class PayloadLog:
         if not self.is_on:
             return False
         with self._changing:
+            is_full = self._n_waiting_bytes and self._n_waiting_bytes + n_bytes > MAX_WAITING_BYTES
+            if or_refuse and (self._is_closing or is_full):
+                return False
             if self._is_closing:
                 self._drop(n_instances, DropReason.CLOSED)
             # Lines larger than the whole queue are taken when the queue is empty, or they never would be.
-            elif self._n_waiting_bytes and self._n_waiting_bytes + n_bytes > MAX_WAITING_BYTES:
+            elif is_full:
                 if not self._lost[DropReason.QUEUE_FULL]:
                     log.warning("the payload log's queue is full, for its disk or reader is too slow; lines are lost")
                 self._drop(n_instances, DropReason.QUEUE_FULL)

@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from app.errors import ModelError, ModelNotFound
@@ -32,10 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _COMMANDS[options.command](options)
+        if options.command == "train":
+            return _train(options)
+        run: Callable[[Namespace], int] = import_module(f"model.{options.command}_command").run
+        return run(options)
     except (TrainingError, ModelError) as error:
         print(without_credentials(f"error: {error}"), file=sys.stderr)
         return _USAGE_ERROR if isinstance(error, ParameterInvalid) else 1
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("interrupted; nothing was registered", file=sys.stderr)
         return _INTERRUPTED
@@ -77,24 +84,6 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _drift(options: Namespace) -> int:
-    from model.drift_command import run
-
-    return run(options)
-
-
-def _outcomes(options: Namespace) -> int:
-    from model.outcomes_command import run
-
-    return run(options)
-
-
-def _trace(options: Namespace) -> int:
-    from model.trace_command import run
-
-    return run(options)
-
-
 def _train(options: Namespace) -> int:
     parameters = read_options(options)
     uri = tracking_uri(os.environ)
@@ -134,8 +123,6 @@ def _find_champion(uri: str) -> str | None:
     except ModelNotFound:
         return None
 
-
-_COMMANDS = {"train": _train, "drift": _drift, "outcomes": _outcomes, "trace": _trace}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from model.errors import LogUnreadable, NothingObserved
 LEAST_SHARE = 1e-4
 # By the rule of thumb that credit scoring has used for decades; what it means for a model is for its owners to say.
 SLIGHT, LARGE = 0.1, 0.25
+_MODEL = ("treeserve.model.name", "treeserve.model.version")
 
 
 def population_stability_index(reference: Sequence[float], observed: Sequence[float]) -> float:
@@ -77,7 +78,20 @@ class Drift:
         return f"{self.bins[place]}: {self.reference[place]:.1%} → {self.observed[place]:.1%}"
 
 
-def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None) -> tuple[str, list[Drift]]:
+class ModelVersion(NamedTuple):
+    """Of which model, and which of its versions."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.name} version {self.version}"
+
+
+def measure_drift(
+    lines: Iterable[Mapping[str, Any]], model: str | None = None, version: str | None = None
+) -> tuple[ModelVersion, list[Drift]]:
     """
     Add up what was observed.
 
@@ -85,13 +99,13 @@ def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None) -> tu
     ----------
     lines : iterable of mapping
         Of the dataset `treeserve.profile`.
-    version : str or None
-        Of the model; None for the only one that there is.
+    model, version : str or None
+        Which registered model and version; None for the only one that there is.
 
     Returns
     -------
-    str, list of Drift
-        The version, and the drift of each feature and of the prediction, the largest first.
+    ModelVersion, list of Drift
+        Whose it is, and the drift of each feature and of the prediction, the largest first.
 
     Raises
     ------
@@ -100,36 +114,32 @@ def measure_drift(lines: Iterable[Mapping[str, Any]], version: str | None) -> tu
     LogUnreadable
         If a line is not as a service writes it.
     """
-    counts: dict[str, dict[tuple[str, str], dict[str, list[float]]]] = {}
+    counts: dict[ModelVersion, dict[tuple[str, str], dict[str, list[float]]]] = {}
     for line in lines:
         try:
-            of_version = counts.setdefault(line["treeserve.model.version"], {})
+            of_version = counts.setdefault(ModelVersion(*(line[name] for name in _MODEL)), {})
             bins = of_version.setdefault((line["treeserve.profile.kind"], line["treeserve.profile.name"]), {})
             told = bins.setdefault(line["treeserve.profile.bin"], [line["treeserve.profile.reference"], 0])
             told[1] += line["treeserve.profile.count"]
         except (KeyError, TypeError, ValueError) as error:
             raise LogUnreadable(f"a profile line is not as a service writes it ({error!r}): {dict(line)}") from None
-    chosen = _choose(sorted(counts), version)
+    chosen = _choose(sorted(counts), model, version)
     drifts = [_to_drift(*column, bins) for column, bins in counts[chosen].items()]
     return chosen, sorted(drifts, key=lambda drift: -drift.psi)
 
 
-def _choose(known: list[str], version: str | None) -> str:
-    if version is None and len(known) == 1:
-        return known[0]
-    if version in known:
-        return str(version)
+def _choose(known: list[ModelVersion], model: str | None, version: str | None) -> ModelVersion:
     if not known:
         raise NothingObserved(
             "there is no treeserve.profile line in the logs of that time; processes write them once a minute for a "
             "model version with a reference profile, unless TREESERVE_PAYLOAD_LOG is off"
         )
-    shown = ", ".join(known)
-    raise NothingObserved(
-        f"the logs have versions {shown}: choose one with --version"
-        if version is None
-        else f"the logs have nothing of version {version}; they have {shown}"
-    )
+    chosen = [one for one in known if model in (None, one.name) and version in (None, one.version)]
+    if len(chosen) == 1:
+        return chosen[0]
+    shown = ", ".join(map(str, known))
+    what = "several to choose from" if chosen else "nothing of that"
+    raise NothingObserved(f"the logs have {what}: {shown}; --model and --version say which one")
 
 
 def _to_drift(kind: str, name: str, bins: Mapping[str, list[float]]) -> Drift:

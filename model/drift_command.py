@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.observed.bins import PROFILE_DATASET
-from model.drift import Drift, measure_drift
+from model.drift import Drift, ModelVersion, measure_drift
 from model.drift_report import write_report
 from model.errors import LogUnreadable
 from model.log_lines import LogReader
@@ -31,18 +31,18 @@ def run(options: Namespace) -> int:
     LogUnreadable, NothingObserved
     """
     period = Period(options.since, options.until)
-    version, drifts = measure_drift(_profile_lines(options, period), options.version)
+    model, drifts = measure_drift(_profile_lines(options, period), options.model, options.version)
     if options.html:
-        page = write_report(drifts, f"version {version}", f"What was observed: {period}")
+        page = write_report(drifts, str(model), f"What was observed ({period})")
         try:
             options.html.write_text(page, encoding="utf-8")
         except OSError as error:
             raise LogUnreadable(f"{options.html} cannot be written: {error.strerror}") from None
     if options.json:
         columns = [{**asdict(drift), "psi": drift.psi, "verdict": drift.verdict} for drift in drifts]
-        print(json.dumps({"version": version, "columns": columns}))
+        print(json.dumps({"model": model.name, "version": model.version, "columns": columns}))
     else:
-        print(_write_table(version, drifts))
+        print(_write_table(model, drifts))
     return 0
 
 
@@ -57,7 +57,7 @@ def _profile_lines(options: Namespace, period: Period) -> Iterator[Mapping[str, 
     reader.tell_strange()
 
 
-def _write_table(version: str, drifts: Sequence[Drift]) -> str:
+def _write_table(model: ModelVersion, drifts: Sequence[Drift]) -> str:
     header = ("feature", "PSI", "drift", "values", "what changed most")
     rows = [
         (
@@ -69,4 +69,4 @@ def _write_table(version: str, drifts: Sequence[Drift]) -> str:
         )
         for drift in drifts
     ]
-    return f"version {version}\n\n{write_table(header, rows)}"
+    return f"{model}\n\n{write_table(header, rows)}"

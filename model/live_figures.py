@@ -20,8 +20,8 @@ class LiveFigures:
 
     Attributes
     ----------
-    version : str
-        Of the model.
+    model, version : str
+        Which registered model's, and which version.
     role : str
         ``answered``, or ``shadow`` where another version answered the same instances.
     week : str
@@ -34,6 +34,7 @@ class LiveFigures:
         ``auc`` only where both occurred; else ``mae`` and ``rmse``.
     """
 
+    model: str
     version: str
     role: str
     week: str
@@ -55,20 +56,20 @@ def measure(lines: Iterable[Mapping[str, Any]]) -> list[LiveFigures]:
     Returns
     -------
     list of LiveFigures
-        By version and role, first of each all weeks together.
+        By model, version and role, first of each all weeks together.
     """
-    pairs: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    pairs: dict[tuple[str, str, str], dict[str, list[tuple[float, float]]]] = {}
     for line in lines:
         week = _monday(line["@timestamp"])
         for version, role, prediction in _predictions(line):
             if not isinstance(prediction, list):
-                of_version = pairs.setdefault((version, role), {"": []})
+                of_version = pairs.setdefault((line["treeserve.model.name"], version, role), {"": []})
                 pair = (line["treeserve.outcome"], prediction)
                 of_version[""].append(pair)
                 of_version.setdefault(week, []).append(pair)
     return [
-        _measure(version, role, week, np.array(of_week, dtype=float))
-        for (version, role), weeks in sorted(pairs.items())
+        _measure(whose, week, np.array(of_week, dtype=float))
+        for whose, weeks in sorted(pairs.items())
         for week, of_week in sorted(weeks.items())
     ]
 
@@ -85,7 +86,7 @@ def _monday(timestamp: str) -> str:
     return (day - timedelta(days=day.weekday())).isoformat()
 
 
-def _measure(version: str, role: str, week: str, pairs: np.ndarray[Any, Any]) -> LiveFigures:
+def _measure(whose: tuple[str, str, str], week: str, pairs: np.ndarray[Any, Any]) -> LiveFigures:
     outcomes, predictions = pairs.T
     errors = predictions - outcomes
     if np.isin(outcomes, (0, 1)).all() and ((predictions >= 0) & (predictions <= 1)).all():
@@ -95,4 +96,4 @@ def _measure(version: str, role: str, week: str, pairs: np.ndarray[Any, Any]) ->
     else:
         figures = {"mae": np.mean(np.abs(errors)), "rmse": np.sqrt(np.mean(errors**2))}
     rounded = {name: float(value) for name, value in figures.items()}
-    return LiveFigures(version, role, week, len(pairs), float(outcomes.mean()), float(predictions.mean()), rounded)
+    return LiveFigures(*whose, week, len(pairs), float(outcomes.mean()), float(predictions.mean()), rounded)

@@ -7,27 +7,31 @@ import os
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch, ElasticsearchWarning, TransportError
-from elasticsearch.helpers import scan
+from elasticsearch.helpers import ScanError, scan
 
 from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
 from app.observed.bins import PROFILE_DATASET
 from model.errors import LogUnreadable
-from model.outcomes import OUTCOME_DATASET, Key, key_of
+from model.outcomes import OUTCOME_DATASET, Key, key_of, times_of
 from model.period import Period
 
-# A data stream a dataset, as `monitoring/` sets them up; all namespaces are read, and this one is written.
+# A data stream a dataset, as `monitoring/` sets them up.
 _NAMESPACE = "default"
 # Elasticsearch takes no more than some thousand clauses in one question; so many answers are one page.
 _KEYS_A_QUESTION, _PAGE = 500, 5_000
+# Another run may write the same outcomes; what it has written is looked at then.
+_N_ATTEMPTS = 5
+_CONFLICT = 409
 _PATIENCE_S = 60
 # Which line of a request, for Elasticsearch keeps no order.
-_PLACE = ("treeserve.request.instance", "treeserve.part")
+_PLACE = (("http.request.id", ""), ("treeserve.request.instance", 0), ("treeserve.part", 0))
+_SAID = ("treeserve.outcome", "treeserve.prediction", "treeserve.model.version")
 _PROFILE_FIELDS = (
+    "treeserve.model.name",
     "treeserve.model.version",
     "treeserve.profile.kind",
     "treeserve.profile.name",
@@ -44,16 +48,12 @@ class LogIndex:
     url : str
     """
 
-    def __init__(self, url: str, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, url: str) -> None:
         """
         Connect when asked something.
 
-        Parameters
-        ----------
-        url : str
-        environment : mapping of str to str
-            ``ELASTICSEARCH_API_KEY``, or ``ELASTICSEARCH_USERNAME`` and ``ELASTICSEARCH_PASSWORD``, and
-            ``ELASTICSEARCH_CA_CERT``, a file, where they are needed.
+        ``ELASTICSEARCH_API_KEY`` (``id:key``), or ``ELASTICSEARCH_USERNAME`` and ``ELASTICSEARCH_PASSWORD``, say as
+        whom, and ``ELASTICSEARCH_CA_CERT`` is a file.
 
         Raises
         ------
@@ -62,13 +62,18 @@ class LogIndex:
         """
         warnings.simplefilter("ignore", ElasticsearchWarning)  # what its operator should do better
         self.url = url
-        user, authority = environment.get("ELASTICSEARCH_USERNAME"), environment.get("ELASTICSEARCH_CA_CERT")
+        key, user, password, authority = (
+            os.environ.get(f"ELASTICSEARCH_{name}", "") for name in ("API_KEY", "USERNAME", "PASSWORD", "CA_CERT")
+        )
         more: dict[str, Any] = {"ca_certs": authority} if authority else {}
+        if key:
+            id_, _, secret = key.partition(":")
+            more["api_key"] = (id_, secret) if secret else key
+        elif user:
+            more["basic_auth"] = (user, password)
         try:
             self._client = Elasticsearch(
                 url,
-                api_key=environment.get("ELASTICSEARCH_API_KEY"),
-                basic_auth=(user, environment.get("ELASTICSEARCH_PASSWORD", "")) if user else None,
                 **more,
                 request_timeout=_PATIENCE_S,
                 retry_on_timeout=True,
@@ -87,9 +92,13 @@ class LogIndex:
             aggregations = {"bins": {"composite": composite, "aggs": sums | shares}}
             with self._asking():
                 answer = self._client.search(
-                    index=_pattern(PROFILE_DATASET), size=0, query=_during(period), aggregations=aggregations
+                    index=_stream(PROFILE_DATASET),
+                    ignore_unavailable=True,
+                    size=0,
+                    query=_during(period),
+                    aggregations=aggregations,
                 )
-            found = answer["aggregations"]["bins"]
+            found = answer.get("aggregations", {}).get("bins", {"buckets": []})  # none without a data stream
             for bucket in found["buckets"]:
                 yield {
                     **bucket["key"],
@@ -108,7 +117,7 @@ class LogIndex:
         """The lines that have one of some values in one of some fields, by their times and places."""
         wanted = [{"terms": {field: list(values)}} for field in fields]
         found = self._scan(dataset, {"bool": {"should": wanted, "minimum_should_match": 1}})
-        yield from sorted(found, key=lambda line: (line["@timestamp"], *(line.get(name, 0) for name in _PLACE)))
+        yield from sorted(found, key=lambda line: (line["@timestamp"], *(line.get(*of) for of in _PLACE)))
 
     def prediction_lines(self, keys: Collection[Key]) -> Iterator[Mapping[str, Any]]:
         """The predictions of some instances, whenever they were asked."""
@@ -128,7 +137,7 @@ class LogIndex:
 
     def write_outcomes(self, lines: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
         """
-        Write outcomes that are not there yet, and those that contradict what is there and were observed no earlier.
+        Write outcomes that are not there yet, and those that say something else than what is there and hold against it.
 
         Parameters
         ----------
@@ -146,34 +155,55 @@ class LogIndex:
         """
         n_new = n_changed = 0
         for start in range(0, len(lines), _KEYS_A_QUESTION):
-            by_id = {_id_of(key_of(line)): line for line in lines[start : start + _KEYS_A_QUESTION]}
-            query = {"ids": {"values": list(by_id)}}
-            with self._asking():
-                self._client.indices.refresh(index=_pattern(OUTCOME_DATASET))
-                found = self._client.search(
-                    index=_pattern(OUTCOME_DATASET), query=query, size=len(by_id), seq_no_primary_term=True
-                )
-            known = {hit["_id"]: hit for hit in found["hits"]["hits"]}
-            changed = [hit for id_, hit in known.items() if _is_newer(by_id[id_], hit["_source"])]
-            new = by_id.keys() - known.keys()
-            self._write([_creation(id_) for id_ in new] + [_change(hit) for hit in changed], by_id)
-            n_new, n_changed = n_new + len(new), n_changed + len(changed)
+            waiting = {_id_of(key_of(line)): line for line in lines[start : start + _KEYS_A_QUESTION]}
+            for _ in range(_N_ATTEMPTS):
+                known = self._find_outcomes(waiting)
+                new = [_creation(id_) for id_ in waiting.keys() - known.keys()]
+                changed = [_change(hit) for id_, hit in known.items() if _holds(waiting[id_], hit["_source"])]
+                conflicts = self._write([*new, *changed], waiting)
+                n_new += len(new) - len(conflicts - known.keys())
+                n_changed += len(changed) - len(conflicts & known.keys())
+                waiting = {id_: waiting[id_] for id_ in conflicts}
+                if not waiting:
+                    break
+            else:
+                raise LogUnreadable(f"others change the same outcomes in {self.url} without pause; try it later")
         return n_new, n_changed
 
-    def _write(self, actions: Sequence[dict[str, dict[str, Any]]], lines: Mapping[str, Mapping[str, Any]]) -> None:
+    def _find_outcomes(self, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """Those of some that are there, whichever index behind the data stream has them."""
+        with self._asking():
+            self._client.indices.refresh(index=_stream(OUTCOME_DATASET), ignore_unavailable=True)
+            found = self._client.search(
+                index=_stream(OUTCOME_DATASET),
+                ignore_unavailable=True,
+                query={"ids": {"values": list(ids)}},
+                size=len(ids),
+                seq_no_primary_term=True,
+            )
+        return {hit["_id"]: hit for hit in found["hits"]["hits"]}
+
+    def _write(self, actions: Sequence[dict[str, dict[str, Any]]], lines: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Write lines; the ids of those that somebody else has written meanwhile."""
         if not actions:
-            return
+            return set()
         operations = [part for action in actions for part in (action, lines[next(iter(action.values()))["_id"]])]
         with self._asking():
             answer = self._client.bulk(operations=operations)
+        conflicts = set()
         for item in answer["items"]:
             (result,) = item.values()
-            if "error" in result:
+            if result["status"] == _CONFLICT:
+                conflicts.add(result["_id"])
+            elif "error" in result:
                 raise LogUnreadable(f"{self.url} does not take an outcome: {result['error'].get('reason')}")
+        return conflicts
 
     def _scan(self, dataset: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         with self._asking():
-            for hit in scan(self._client, index=_pattern(dataset), query={"query": query}, size=_PAGE):
+            for hit in scan(
+                self._client, index=_stream(dataset), query={"query": query}, size=_PAGE, ignore_unavailable=True
+            ):
                 yield hit["_source"]
 
     @contextmanager
@@ -184,12 +214,12 @@ class LogIndex:
             hint = "; set ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD"
             told = f"{error}{hint if error.status_code in (401, 403) else ''}"
             raise LogUnreadable(f"{self.url} refuses what it is asked: {told}") from None
-        except TransportError as error:
+        except (ScanError, TransportError) as error:
             raise LogUnreadable(f"{self.url} does not answer: {error}") from None
 
 
-def _pattern(dataset: str) -> str:
-    return f"logs-{dataset}-*"
+def _stream(dataset: str) -> str:
+    return f"logs-{dataset}-{_NAMESPACE}"
 
 
 def _during(period: Period) -> dict[str, Any]:
@@ -207,13 +237,13 @@ def _id_of(key: Key) -> str:
     return hashlib.blake2s(f"{key.instance} {key.request_id}".encode(), digest_size=16).hexdigest()
 
 
-def _is_newer(line: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    observed_at, known_at = (datetime.fromisoformat(one["treeserve.observed_at"]) for one in (line, known))
-    return observed_at >= known_at and bool(line["treeserve.outcome"] != known["treeserve.outcome"])
+def _holds(line: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether an outcome says something else than the one that is there, and is not older."""
+    return times_of(line) >= times_of(known) and any(line.get(name) != known.get(name) for name in _SAID)
 
 
 def _creation(id_: str) -> dict[str, dict[str, Any]]:
-    return {"create": {"_index": f"logs-{OUTCOME_DATASET}-{_NAMESPACE}", "_id": id_}}
+    return {"create": {"_index": _stream(OUTCOME_DATASET), "_id": id_}}
 
 
 def _change(hit: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from model.errors import LogUnreadable
+from model.errors import LogUnreadable, ParameterInvalid
 from model.period import ALWAYS, Period
 
 STANDARD_INPUT = "-"
@@ -53,6 +54,19 @@ class LogReader:
             except (OSError, EOFError) as error:
                 raise LogUnreadable(f"{path} cannot be read: {error}") from None
 
+    def check_files(self) -> None:
+        """
+        Make sure that the logs can be read twice.
+
+        Raises
+        ------
+        ParameterInvalid
+            If one is no file, as standard input and what a shell pipes in are not.
+        """
+        for path in self.paths:
+            if path == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
+                raise ParameterInvalid(f"{path}: the logs are read twice; write what is piped in into a file first")
+
     def tell_strange(self) -> None:
         """Say to the person who started the command what was left out."""
         if self.n_strange:
@@ -78,24 +92,30 @@ def _open(path: str) -> AbstractContextManager[Iterable[bytes]]:
     return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
 
 
-def join_parts(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def join_parts(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
-    One line for each instance, whose features may stand in several lines that follow one another.
+    One line for each instance, whose features may stand in several lines.
 
     Parameters
     ----------
     lines : iterable of mapping
-        Of the dataset `treeserve.prediction`; the parts of one instance in their order.
+        Of the dataset `treeserve.prediction`; the parts of one instance in their order, others may come in between.
+
+    Raises
+    ------
+    LogUnreadable
+        If a line is not as a service writes it.
     """
-    whole: dict[str, Any] | None = None
+    whole: dict[tuple[str, int], dict[str, Any]] = {}
     for line in lines:
+        try:
+            key = line["http.request.id"], line["treeserve.request.instance"]
+        except KeyError as error:
+            raise LogUnreadable(f"a prediction's line is not as a service writes it ({error!r})") from None
         if not line.get("treeserve.part"):
-            if whole is not None:
-                yield whole
-            whole = {name: dict(value) if isinstance(value, dict) else value for name, value in line.items()}
-        elif whole is not None:
+            whole[key] = {name: dict(value) if isinstance(value, dict) else value for name, value in line.items()}
+        elif key in whole:
             for name, value in line.items():
                 if isinstance(value, dict):
-                    whole.setdefault(name, {}).update(value)
-    if whole is not None:
-        yield whole
+                    whole[key].setdefault(name, {}).update(value)
+    return list(whole.values())

@@ -11,6 +11,7 @@ from model.period import read_time
 def add_drift_options(parser: ArgumentParser) -> None:
     """Add those of ``python -m model drift`` to its parser."""
     _add_log_options(parser, "was told", "; - reads standard input")
+    parser.add_argument("--model", metavar="NAME", help="where the logs have several registered models")
     parser.add_argument("--version", help="of the model, where the logs have several")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

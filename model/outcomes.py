@@ -22,9 +22,7 @@ _FROM_PREDICTION = (
     "treeserve.model.run_id", "treeserve.challenger.version", "treeserve.challenger.prediction",
     "treeserve.champion.version", "treeserve.champion.prediction",
 )  # fmt: skip
-_FROM_FEEDBACK = ("treeserve.outcome", "treeserve.observed_at")
-
-_TIMES = ("treeserve.observed_at", "@timestamp")
+_FROM_FEEDBACK = ("treeserve.outcome", "treeserve.observed_at", "treeserve.feedback.received_at")
 
 Line = Mapping[str, Any]
 
@@ -43,15 +41,15 @@ class Feedback:
 
     Attributes
     ----------
-    lines : dict of Key to mapping
-        The line of the outcome that holds.
+    outcomes : dict of Key to mapping
+        What an outcome's line takes over from the feedback that holds.
     n_repeated : int
         Lines that say again what the one before has said.
     n_contradicting : int
         Lines that say something else.
     """
 
-    lines: dict[Key, Line]
+    outcomes: dict[Key, Line]
     n_repeated: int
     n_contradicting: int
 
@@ -94,20 +92,21 @@ def settle(lines: Iterable[Line]) -> Feedback:
     LogUnreadable
         If a line is not as a service writes it.
     """
-    told: dict[Key, list[tuple[datetime, datetime, Line]]] = {}
+    told: dict[Key, list[Line]] = {}
     for line in lines:
         try:
-            observed_at, came_at = (datetime.fromisoformat(line[name]) for name in _TIMES)
             float(line["treeserve.outcome"])
-            told.setdefault(key_of(line), []).append((observed_at, came_at, line))
+            taken = _take(_FROM_FEEDBACK, {**line, "treeserve.feedback.received_at": line["@timestamp"]})
+            times_of(taken)
+            told.setdefault(key_of(line), []).append(taken)
         except (KeyError, TypeError, ValueError) as error:
             raise LogUnreadable(f"a feedback line is not as a service writes it ({error!r}): {dict(line)}") from None
     holding: dict[Key, Line] = {}
     n_repeated = n_contradicting = 0
     for key, several in told.items():
-        several.sort(key=lambda one: one[:2])
-        holds = several[0][2]
-        for _, _, line in several[1:]:
+        several.sort(key=times_of)
+        holds = several[0]
+        for line in several[1:]:
             if line["treeserve.outcome"] == holds["treeserve.outcome"]:
                 n_repeated += 1
             else:
@@ -135,17 +134,19 @@ def join(feedback: Feedback, predictions: Iterable[Line]) -> Joined:
     """
     found: dict[Key, dict[str, Any]] = {}
     for line in predictions:
-        if "treeserve.prediction" not in line:  # a further part of a long line
+        if line.get("treeserve.prediction") is None:  # a further part of a long line
             continue
         try:
             key = key_of(line)
-            if key in feedback.lines and (key not in found or found[key]["@timestamp"] <= line["@timestamp"]):
-                found[key] = _to_outcome(line, feedback.lines[key])
-        except (KeyError, TypeError) as error:
-            raise LogUnreadable(f"a prediction's line is not as a service writes it ({error!r})") from None
+            if key in feedback.outcomes and (key not in found or found[key]["@timestamp"] <= line["@timestamp"]):
+                found[key] = _to_outcome(line, feedback.outcomes[key])
+        except (KeyError, TypeError, ValueError) as error:
+            raise LogUnreadable(
+                f"a prediction's line is not as a service writes it ({error!r}): {dict(line)}"
+            ) from None
     lines = sorted(found.values(), key=lambda line: (line["@timestamp"], key_of(line)))
     n_early = sum(_observed_before(line) for line in lines)
-    return Joined(lines, len(feedback.lines) - len(found), n_early)
+    return Joined(lines, len(feedback.outcomes) - len(found), n_early)
 
 
 def key_of(line: Line) -> Key:
@@ -153,7 +154,21 @@ def key_of(line: Line) -> Key:
     return Key(line["http.request.id"], line["treeserve.request.instance"])
 
 
+def times_of(outcome: Line) -> tuple[datetime, datetime]:
+    """
+    When an outcome was observed, and when its feedback came: the later one holds.
+
+    What is said to have been observed only later was observed when the feedback came; a clock is wrong, and must not
+    have the last word for so long.
+    """
+    observed_at, received_at = (datetime.fromisoformat(outcome[name]) for name in _FROM_FEEDBACK[1:])
+    return min(observed_at, received_at), received_at
+
+
 def _to_outcome(prediction: Line, feedback: Line) -> dict[str, Any]:
+    datetime.fromisoformat(prediction["@timestamp"])
+    if missing := {"treeserve.model.name", "treeserve.model.version"} - prediction.keys():
+        raise KeyError(*missing)
     return {
         "@timestamp": prediction["@timestamp"],
         "log.level": "info",
@@ -161,7 +176,7 @@ def _to_outcome(prediction: Line, feedback: Line) -> dict[str, Any]:
         "log.logger": OUTCOME_DATASET,
         "event.dataset": OUTCOME_DATASET,
         **_take(_FROM_PREDICTION, prediction),
-        **_take(_FROM_FEEDBACK, feedback),
+        **feedback,
     }
 
 

@@ -6,13 +6,14 @@ import json
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
 from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
 from model.errors import LogUnreadable, NothingObserved, ParameterInvalid
 from model.live_figures import LiveFigures, measure
-from model.log_lines import STANDARD_INPUT, LogReader
+from model.log_lines import LogReader
 from model.outcomes import Feedback, Joined, join, settle
 from model.period import Period
 from model.plain_table import write_table
@@ -34,6 +35,8 @@ def run(options: Namespace) -> int:
     LogUnreadable, NothingObserved, ParameterInvalid
     """
     period = Period(options.since, options.until)
+    if options.output and options.output.exists() and any(map(options.output.samefile, filter(exists, options.logs))):
+        raise ParameterInvalid(f"{options.output} is one of the logs that are read, and would be replaced")
     if options.elasticsearch:
         feedback, joined, written = _join_index(options.elasticsearch, period)
     else:
@@ -59,11 +62,11 @@ def run(options: Namespace) -> int:
 
 
 def _join_files(logs: Sequence[str], period: Period) -> tuple[Feedback, Joined]:
-    if STANDARD_INPUT in logs:
-        raise ParameterInvalid("the logs are read twice, which standard input cannot be; write it into a file first")
     reader = LogReader(logs)
-    feedback = _check(settle(reader.read(FEEDBACK_DATASET, period)), period)
+    reader.check_files()
+    feedback = settle(reader.read(FEEDBACK_DATASET, period))
     reader.tell_strange()
+    _check(feedback, period)
     return feedback, join(feedback, LogReader(logs).read(PREDICTION_DATASET))
 
 
@@ -71,16 +74,16 @@ def _join_index(url: str, period: Period) -> tuple[Feedback, Joined, dict[str, i
     from model.log_index import LogIndex
 
     index = LogIndex(url)
-    feedback = _check(settle(index.feedback_lines(period)), period)
-    joined = join(feedback, index.prediction_lines(feedback.lines))
+    feedback = settle(index.feedback_lines(period))
+    _check(feedback, period)
+    joined = join(feedback, index.prediction_lines(feedback.outcomes))
     n_new, n_changed = index.write_outcomes(joined.lines)
     return feedback, joined, {"new": n_new, "changed": n_changed}
 
 
-def _check(feedback: Feedback, period: Period) -> Feedback:
-    if not feedback.lines:
-        raise NothingObserved(f"there is no {FEEDBACK_DATASET} line of {period}; POST /feedback writes them")
-    return feedback
+def _check(feedback: Feedback, period: Period) -> None:
+    if not feedback.outcomes:
+        raise NothingObserved(f"there is no {FEEDBACK_DATASET} line ({period}); POST /feedback writes them")
 
 
 def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -93,9 +96,19 @@ def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 def _write_figures(figures: Sequence[LiveFigures]) -> str:
     names = [name for name in _FIGURES if any(name in of_week.figures for of_week in figures)]
-    header = ["version", "", "week of", "outcomes", "mean", "predicted", *(name.replace("_", " ") for name in names)]
+    header = [
+        "model",
+        "version",
+        "",
+        "week of",
+        "outcomes",
+        "mean",
+        "predicted",
+        *(name.replace("_", " ") for name in names),
+    ]
     rows = [
         [
+            of_week.model,
             of_week.version,
             of_week.role,
             of_week.week or "(all)",

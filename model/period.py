@@ -31,7 +31,7 @@ class Period:
         """In words."""
         since = f"since {self.since.isoformat()}" if self.since else ""
         until = f"until {self.until.isoformat()}" if self.until else ""
-        return " ".join(filter(None, [since, until])) or "all that there is"
+        return " ".join(filter(None, [since, until])) or "of any time"
 
 
 ALWAYS = Period()
@@ -46,11 +46,11 @@ def read_time(text: str) -> datetime:
     argparse.ArgumentTypeError
         If it is none of them.
     """
-    if ago := _AGO.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         time = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ArgumentTypeError(
             f"{text!r} is no time; write 2026-11-29 or 2026-11-29T17:30:00+01:00, or 36h or 7d for so long ago"
         ) from None

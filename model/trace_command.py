@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
-from app.registry.store import tracking_uri, without_credentials
-from model.errors import NothingObserved
+from app.errors import ModelError
+from app.registry.resolve import resolve_model_uri
+from app.registry.store import registry_uri, tracking_uri, without_credentials
+from model.errors import LogUnreadable, NothingObserved
 from model.log_lines import LogReader, join_parts
 from model.outcomes import Key, join, key_of, settle
 
 _FEATURES = ("treeserve.features.number", "treeserve.features.category", "treeserve.features.other")
 _IDS = ("trace.id", "http.request.id")
+# Of the request that brought the feedback.
+_FEEDBACK_IDS = ("trace.id", "treeserve.feedback.request_id")
+
+Line = Mapping[str, Any]
 
 
 def run(options: Namespace) -> int:
@@ -31,33 +37,59 @@ def run(options: Namespace) -> int:
     LogUnreadable, NothingObserved
     """
     predictions, feedback = _find(options)
-    instances = {key_of(line): line for line in join_parts(predictions)}
+    instances = {key_of(line): line for line in sorted(join_parts(predictions), key=_place)}
     if not instances:
         raise NothingObserved(
-            f"no prediction in the logs has the trace or request id {options.id}; "
+            f"no prediction, and no feedback to one, has the trace or request id {options.id}; "
             "TREESERVE_PAYLOAD_SAMPLE_RATE may have left it out, or the log begins later"
         )
     outcomes = {key_of(line): line for line in join(settle(feedback), instances.values()).lines}
-    print("\n".join(_describe_requests(instances, outcomes)))
-    for model, version, run_id in sorted({_model_of(line) for line in instances.values()}):
+    try:
+        print("\n".join(_describe_requests(instances, outcomes)))
+        models = sorted({_model_of(line) for line in instances.values()})
+    except KeyError as error:
+        raise LogUnreadable(f"a prediction's line is not as a service writes it ({error!r})") from None
+    for model, version, run_id in models:
         print("\n".join(["", *_describe_model(model, version, run_id)]))
     return 0
 
 
 def _find(options: Namespace) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-    """The lines of predictions under the id, and of feedback to their requests."""
+    """The predictions of the requests with the id, and of those to which feedback with the id is, and all feedback."""
     if options.elasticsearch:
         from model.log_index import LogIndex
 
         index = LogIndex(options.elasticsearch)
-        predictions = list(index.lines_with(PREDICTION_DATASET, _IDS, [options.id]))
-        requests = {line["http.request.id"] for line in predictions}
-        return predictions, list(index.lines_with(FEEDBACK_DATASET, ["http.request.id"], requests))
-    lines = LogReader(options.logs).read(PREDICTION_DATASET)
-    predictions = [line for line in lines if options.id in (line.get(name) for name in _IDS)]
-    requests = {line["http.request.id"] for line in predictions}
-    lines = LogReader(options.logs).read(FEEDBACK_DATASET)
-    return predictions, [line for line in lines if line.get("http.request.id") in requests]
+        requests = _requests_of(index.lines_with(PREDICTION_DATASET, _IDS, [options.id]))
+        requests |= _requests_of(index.lines_with(FEEDBACK_DATASET, _FEEDBACK_IDS, [options.id]))
+        predictions, feedback = (
+            list(index.lines_with(dataset, ["http.request.id"], requests))
+            for dataset in (PREDICTION_DATASET, FEEDBACK_DATASET)
+        )
+        return predictions, feedback
+    reader = LogReader(options.logs)
+    reader.check_files()
+    requests = _requests_of(_having(reader.read(PREDICTION_DATASET), _IDS, {options.id}))
+    reader.tell_strange()
+    requests |= _requests_of(_having(LogReader(options.logs).read(FEEDBACK_DATASET), _FEEDBACK_IDS, {options.id}))
+    predictions, feedback = (
+        list(_having(LogReader(options.logs).read(dataset), ["http.request.id"], requests))
+        for dataset in (PREDICTION_DATASET, FEEDBACK_DATASET)
+    )
+    return predictions, feedback
+
+
+def _having(lines: Iterable[Line], fields: Sequence[str], values: Collection[str]) -> Iterator[Line]:
+    return (line for line in lines if any(line.get(field) in values for field in fields))
+
+
+def _requests_of(lines: Iterable[Line]) -> set[str]:
+    return {line["http.request.id"] for line in lines if "http.request.id" in line}
+
+
+def _place(line: Mapping[str, Any]) -> tuple[str, Key]:
+    """Requests by when they were asked, instances as they stand in them; workers write at the same time."""
+    return line["@timestamp"], key_of(line)
 
 
 def _describe_requests(instances: Mapping[Key, Mapping[str, Any]], outcomes: Mapping[Key, Any]) -> Iterator[str]:
@@ -91,16 +123,18 @@ def _describe_model(model: str, version: str, run_id: str) -> Iterable[str]:
     if not run_id:
         yield "run       unknown, for the model version was not served from a registry"
         return
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    uri = tracking_uri(os.environ)
-    try:
-        found = MlflowClient(uri).get_run(run_id)
-    except MlflowException as error:
-        yield f"run       {run_id}, which {without_credentials(uri)} does not have ({error.error_code}):"
+    try:  # which says within seconds where nobody answers, and makes no store
+        registered = resolve_model_uri(f"models:/{model}/{version}", registry_uri(os.environ))
+    except ModelError as error:
+        yield f"run       {run_id}; of what it was, nothing can be said: {without_credentials(str(error))}"
+        return
+    if registered.run_id != run_id:
+        yield f"run       {run_id}, and {without_credentials(tracking_uri(os.environ))} has another version {version}:"
         yield "          MLFLOW_TRACKING_URI names another store than the model version was served from"
         return
+    from mlflow import MlflowClient
+
+    found = MlflowClient(tracking_uri(os.environ)).get_run(run_id)
     parameters, tags = found.data.params, found.data.tags
     yield f"run       {run_id} ({found.info.run_name})"
     yield f"          {_list(found.data.metrics, 'test_auc', 'test_log_loss', 'test_brier')}"

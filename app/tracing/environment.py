@@ -6,12 +6,15 @@ What they need is the extra `otel`: nothing of it is imported before it is known
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.tracing.spans import Tracing
+
+log = logging.getLogger(__name__)
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 _PROTOCOL = "http/protobuf"
@@ -27,7 +30,11 @@ def open_tracing(environ: Mapping[str, str]) -> Tracing | None:
         return None
     from app.tracing.spans import Tracing
 
-    return Tracing()
+    try:
+        return Tracing()
+    except Exception as error:  # whatever the SDK says of what its variables say
+        log.warning("a variable OTEL_… cannot be used, so there are no traces: %s", error)
+        return None
 
 
 def find_trouble(environ: Mapping[str, str]) -> str | None:

@@ -91,7 +91,11 @@ class SpanQueue(BatchSpanProcessor):
     def __init__(self) -> None:
         self._exporter = _ToldExporter()
         self._n_taken = 0
-        super().__init__(self._exporter)
+        try:
+            super().__init__(self._exporter)
+        except ValueError:  # of its variables
+            self._exporter.close()
+            raise
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span; on the event loop's thread alone."""

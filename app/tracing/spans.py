@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ from app.tracing.export import SpanQueue
 # What is measured of an answer, in this order.
 _STEPS = ("decode", "predict", "encode")
 _NO_PARENT = Context()
+# They tell in a line of the log what is wrong with a caller's header; any caller could fill the log with them.
+_CALLERS_FAULTS = ("opentelemetry.trace.propagation.tracecontext", "opentelemetry.trace.span")
 # In a `traceparent` that is valid.
 _FLAGS = slice(53, 55)
 _FAILED = 500
@@ -41,28 +44,31 @@ class _Ids(RandomIdGenerator):
     next_trace = 0
 
     def generate_trace_id(self) -> int:
-        """See above."""
-        return self.next_trace
+        """See above; never the same twice."""
+        number, self.next_trace = self.next_trace, 0
+        return number or super().generate_trace_id()
 
 
 class Tracing:
     """Decides which requests are traced, and has their spans sent."""
 
     def __init__(self) -> None:
-        queue = SpanQueue()
+        for name in _CALLERS_FAULTS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         # The log has the number of the process too.
         named = Resource.create(
             {"service.name": "treeserve", "service.version": __version__, "process.pid": os.getpid()}
         )
         # Which has what the operator says, who has the last word.
         resource = named.merge(OTELResourceDetector().detect())
+        # First what can fail, for a queue has a thread.
         # Of our own and not the process's: no library beside us begins to trace through it.
         self._sampler = TracerProvider(shutdown_on_exit=False).sampler  # as the SDK's variables say
         self._heeds_callers = isinstance(self._sampler, ParentBased)
         self._ids = _Ids()
         provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
-        provider.add_span_processor(queue)
-        self._queue = queue
+        self._queue = SpanQueue()
+        provider.add_span_processor(self._queue)
         self._tracer = provider.get_tracer("treeserve", __version__)
         self._propagator = TraceContextTextMapPropagator()
 

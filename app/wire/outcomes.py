@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from app.ecs import FEEDBACK_DATASET, static_fields, timestamp
@@ -16,6 +16,8 @@ from app.wire.features import WrongValue, shorten
 from app.wire.json_text import NotFinite, parse_json
 
 MAX_INSTANCE = (1 << 31) - 1
+# What is observed is past; clocks differ, and so do people's notions of today.
+_FIRST, _CLOCKS_APART = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=1)
 REQUEST_ID = r"[\x21-\x7e]{1,128}"
 _STATIC = {**static_fields("info", "feedback", FEEDBACK_DATASET), "event.dataset": FEEDBACK_DATASET}
 
@@ -147,11 +149,16 @@ def _read_time(value: Any) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(value)
-        if time.tzinfo is not None:
-            return time.astimezone(UTC)
+        if time.tzinfo is None:
+            raise ValueError
+        time = time.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        pass
-    raise WrongValue(FaultCode.NOT_A_TIME, "a time with an offset from UTC, such as '2026-11-29T17:30:00Z'", value)
+        raise WrongValue(
+            FaultCode.NOT_A_TIME, "a time with its offset, such as '2026-11-29T17:30:00Z'", value
+        ) from None
+    if not _FIRST <= time <= datetime.now(UTC) + _CLOCKS_APART:
+        raise WrongValue(FaultCode.OUT_OF_RANGE, "from 1970 on, and not in the future", value)
+    return time
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -184,6 +191,6 @@ def feedback_lines(outcomes: Sequence[Outcome], request_id: str, trace_id: str |
         line["http.request.id"] = outcome.request_id  # the prediction's, so that one search finds both
         line["treeserve.request.instance"] = outcome.instance
         line["treeserve.outcome"] = outcome.outcome
-        line["treeserve.observed_at"] = timestamp(observed_at.timestamp()) if observed_at else received
+        line["treeserve.observed_at"] = f"{observed_at:%Y-%m-%dT%H:%M:%S.%fZ}" if observed_at else received
         lines.append(json.dumps(line) + "\n")
     return "".join(lines).encode()

@@ -25,7 +25,7 @@ from app.processes import python_module
 from app.settings import Settings
 from app.standing import Standing
 from app.workers.channel import CANNOT_START, Message, encode
-from app.workers.totals import add_up
+from app.workers.totals import LastTold, add_up, drop_forgotten
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class Supervisor:
         self._workers: set[Worker] = set()
         self._standings: dict[Role, Standing] = {}
         self._departed: list[Family] = []
+        self._last_told = LastTold()
         self._is_ending = asyncio.Event()
         self._status = 0
 
@@ -211,5 +212,8 @@ class Supervisor:
             for task in late:
                 task.cancel()
         samples = [worker.samples for worker in self._workers]
-        totals = add_up([self._metrics.take(), self._departed, *samples])
+        living = add_up([self._metrics.take(), *samples])
+        if all(samples):  # or nobody has forgotten anything yet
+            self._departed = drop_forgotten(self._departed, living)
+        totals = self._last_told.hold(add_up([living, self._departed]))
         asking.send({"totals": question, "text": write(totals, form).decode()})

@@ -69,7 +69,7 @@ def test_drift_is_told_as_the_command_computes_it(server: Server, prometheus: Mo
             break
     told = {labels[0]: psi for labels, psi in prometheus.query("treeserve:feature_drift:psi1d").items()}
     assert server.end() == 0
-    _, drifts = measure_drift(LogReader([str(tmp_path / "payload.log")]).read("treeserve.profile"), None)
+    _, drifts = measure_drift(LogReader([str(tmp_path / "payload.log")]).read("treeserve.profile"))
     computed = {drift.name: drift.psi for drift in drifts if drift.kind == "feature"}
     assert {drift.n_observed for drift in drifts} == {1500}
     assert told == pytest.approx(computed, rel=1e-6)

@@ -27,7 +27,7 @@ def log(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with run_service(registry, folder / "payload.log") as service:
         ask(service, "another", "0" * 31 + "1")
         ask(service, "asked", TRACE)
-        told = {"request_id": "asked", "instance": 1, "outcome": 1, "observed_at": "2026-11-29T17:30:00Z"}
+        told = {"request_id": "asked", "instance": 1, "outcome": 1, "observed_at": "2025-11-29T17:30:00Z"}
         assert service.client.post("/feedback", json={"outcomes": [told]}).status_code == 202
         service.log_lines(5)
     return folder / "payload.log"
@@ -81,33 +81,53 @@ def test_each_instance_has_its_features_prediction_and_outcome(
         for name, value in line["treeserve.features.number"].items():
             assert f"{name} {value}" in printed
     assert "carrier DL" in printed
-    assert printed.count("came true: 1, observed 2026-11-29T17:30:00.000000Z") == 1
+    assert printed.count("came true: 1, observed 2025-11-29T17:30:00.000000Z") == 1
     assert outcome["event.dataset"] == "treeserve.feedback"
     assert "another" not in printed
 
 
-def test_a_store_without_the_run_is_told(
+def test_a_store_without_the_version_is_told(
     log: Path, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The request is told all the same."""
+    """The request is told all the same; and no store is made where there is none."""
     (tmp_path / "mlflow.db").write_bytes(empty_database.read_bytes())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert main(["trace", "asked", str(log)]) == 0
-    printed = capsys.readouterr().out
-    assert "predicted" in printed
-    assert "MLFLOW_TRACKING_URI names another store" in printed
+    for name, told in (("mlflow.db", "has no registered model"), ("misspelt.db", "there is no MLflow store at")):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / name}")
+        assert main(["trace", "asked", str(log)]) == 0
+        printed = capsys.readouterr().out
+        assert "predicted" in printed
+        assert told in printed
+    assert not (tmp_path / "misspelt.db").exists()
+
+
+def test_another_store_with_such_a_version_is_told(
+    log: Path, tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its run is another one."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.uri)
+    other = tmp_path / "log"
+    other.write_text(log.read_text().replace(trained.registered.run_id, "f" * 32))
+    assert main(["trace", "asked", str(other)]) == 0
+    assert "MLFLOW_TRACKING_URI names another store" in capsys.readouterr().out
+
+
+def test_an_id_of_feedback_leads_to_its_predictions(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever looks at what came true finds what was predicted."""
+    (feedback,) = (line for line in map(json.loads, log.read_text().splitlines()) if "treeserve.outcome" in line)
+    assert main(["trace", feedback["treeserve.feedback.request_id"], str(log)]) == 0
+    assert "request   asked" in capsys.readouterr().out
 
 
 def test_an_unknown_id_is_told(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what may be the reason."""
     assert main(["trace", "nothing", str(log)]) == 1
-    assert "no prediction in the logs has the trace or request id nothing" in capsys.readouterr().err
+    assert "no prediction, and no feedback to one, has the trace or request id nothing" in capsys.readouterr().err
 
 
 def test_a_line_in_parts_is_told_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Standard output divides the lines of wide models."""
     common: dict[str, Any] = {
-        "@timestamp": "2026-11-29T17:30:00.000000Z",
+        "@timestamp": "2025-11-29T17:30:00.000000Z",
         "event.dataset": "treeserve.prediction",
         "event.duration": 31_000,
         "http.request.id": "wide",
@@ -122,9 +142,12 @@ def test_a_line_in_parts_is_told_whole(tmp_path: Path, capsys: pytest.CaptureFix
         "treeserve.features.number": {"b": 2},
         "treeserve.features.other": {"c": "x"},
     }
+    other = {"http.request.id": "other", "treeserve.request.instance": 0, "trace.id": "both"}
+    lines = [first, first | other, second | other, second]  # as those of two workers may stand
+    lines = [line | {"trace.id": "both"} for line in lines]
     path = tmp_path / "log"
-    path.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
-    assert main(["trace", "wide", str(path)]) == 0
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert main(["trace", "both", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "instance  0: a 1, b 2, c x\n" in printed
+    assert printed.count("instance  0: a 1, b 2, c x\n") == 2
     assert "not served from a registry" in printed

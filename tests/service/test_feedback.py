@@ -91,7 +91,7 @@ def test_an_overloaded_process_takes_no_feedback(service: Service, monkeypatch: 
 
 def test_what_the_log_has_no_room_for_is_not_accepted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller is asked to send it again."""
-    monkeypatch.setattr(payload_log.PayloadLog, "record", lambda *_: False)
+    monkeypatch.setattr(payload_log.PayloadLog, "record", lambda *_, **__: False)
     response = tell(service, {"request_id": "a", "instance": 0, "outcome": 1})
     problem_of(response, 503, "overloaded")
     assert response.headers["retry-after"] == "1"

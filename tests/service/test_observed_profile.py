@@ -183,7 +183,7 @@ def test_the_command_and_the_predictions_themselves_agree(registry: FakeRegistry
         service.predict({**GOOD, "carrier": "B6", "wind": 1e6}, {**GOOD, "temp": -1e6})
         profile = ReferenceProfile.model_validate(service.client.get("/model").json()["profile"])
     reader = LogReader([str(service.payload_log)])
-    _, drifts = measure_drift(reader.read("treeserve.profile"), None)
+    _, drifts = measure_drift(reader.read("treeserve.profile"))
     lines = list(reader.read("treeserve.prediction"))
     assert len(lines) == 442
     found = {drift.name: drift for drift in drifts}

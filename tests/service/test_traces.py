@@ -106,11 +106,21 @@ def test_a_trace_that_begins_here_is_in_the_log(
     service = traced()
     send(service, {})
     send(service, {"traceparent": f"00-{'0' * 32}-{CALLER}-01"})
-    spans = collector.spans(8)
+    send(service, {"traceparent": f"01-{TRACE}-{CALLER}-01-{'x' * 600}"})  # OpenTelemetry reads no such thing
+    spans = collector.spans(12)
     roots = [span for span in spans if not span.parent]
-    assert [span.name for span in roots] == ["POST /predict"] * 2
-    assert [line["trace.id"] for line in service.log_lines(2)] == [span.trace for span in roots]
-    assert len({span.trace for span in spans}) == 2
+    assert [span.name for span in roots] == ["POST /predict"] * 3
+    assert [line["trace.id"] for line in service.log_lines(3)] == [span.trace for span in roots]
+    assert len({span.trace for span in spans} - {TRACE, "0" * 32}) == 3
+
+
+def test_a_callers_faults_are_not_told(
+    traced: Callable[[], Service], collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or any caller could fill the log."""
+    send_short(traced(), {**SAMPLED, "tracestate": "," * 10 + "=" * 400})
+    assert collector.spans(4)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("send", [send_short, send_long])

@@ -156,7 +156,7 @@ def test_drift_is_what_the_command_says(panel: Any, shipped: FlightLogs) -> None
     counts = counts[counts == counts.max()].sort_index()
     read = [{str(name): value for name, value in line.items()} for line in lines.to_dict("records")]
     most = str(counts.index[-1])
-    _, drifts = measure_drift(read, most)
+    _, drifts = measure_drift(read, version=most)
     expected = {"the prediction" if drift.kind == "prediction" else drift.name: drift.psi for drift in drifts}
     drawn = rows(panel("drift"), "psi", "rank")
     assert {row["name"]: row["psi"] for row in drawn} == pytest.approx(expected)

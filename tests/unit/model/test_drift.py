@@ -22,13 +22,14 @@ REFERENCE = {"temp": {"00 < 1": 0.0, "01 [1, 2)": 0.5, "02 [2, 3]": 0.5}, "carri
 
 
 def told(
-    name: str, counts: list[int], *, kind: str = "feature", version: str = "7", minute: int = 0
+    name: str, counts: list[int], *, kind: str = "feature", model: str = "flights", version: str = "7", minute: int = 0
 ) -> list[dict[str, Any]]:
     """What one process tells of a column in one minute."""
     return [
         {
             "@timestamp": f"2026-11-29T12:{minute:02d}:00.000000Z",
             "event.dataset": "treeserve.profile",
+            "treeserve.model.name": model,
             "treeserve.model.version": version,
             "treeserve.profile.kind": kind,
             "treeserve.profile.name": name,
@@ -61,8 +62,8 @@ def write(path: Path, lines: list[Any]) -> str:
 
 def test_processes_and_minutes_are_added_up() -> None:
     """The largest drift first; a column of the same name as a feature may be the prediction."""
-    version, drifts = measure_drift(LINES, None)
-    assert version == "7"
+    model, drifts = measure_drift(LINES)
+    assert model == ("flights", "7")
     assert [(drift.kind, drift.name, drift.n_observed) for drift in drifts] == [
         ("prediction", "temp", 1),
         ("feature", "temp", 40),
@@ -80,20 +81,21 @@ def test_only_what_was_told_in_the_period_counts(tmp_path: Path) -> None:
     """From its beginning, and before its end."""
     period = Period(datetime(2026, 11, 29, 12, 1, tzinfo=UTC), datetime(2026, 11, 29, 12, 2, tzinfo=UTC))
     reader = LogReader([write(tmp_path / "log", LINES)])
-    _, drifts = measure_drift(reader.read("treeserve.profile", period), None)
+    _, drifts = measure_drift(reader.read("treeserve.profile", period))
     assert [(drift.name, drift.n_observed) for drift in drifts] == [("temp", 20)]
 
 
 def test_a_version_is_chosen_where_there_are_several() -> None:
     """They have other bins."""
     lines = [*LINES, *told("carrier", [1, 1], version="8")]
-    assert measure_drift(lines, "8")[1][0].n_observed == 2
-    with pytest.raises(NothingObserved, match=r"have versions 7, 8: choose one with --version"):
-        measure_drift(lines, None)
-    with pytest.raises(NothingObserved, match=r"nothing of version 9; they have 7, 8"):
-        measure_drift(lines, "9")
+    assert measure_drift(lines, version="8")[1][0].n_observed == 2
+    assert measure_drift([*lines, *told("temp", [1, 1, 1], model="fraud")], "fraud")[0] == ("fraud", "7")
+    with pytest.raises(NothingObserved, match=r"several to choose from: flights version 7, flights version 8; --m"):
+        measure_drift(lines)
+    with pytest.raises(NothingObserved, match=r"have nothing of that: flights version 7, flights version 8; --model"):
+        measure_drift(lines, version="9")
     with pytest.raises(NothingObserved, match=r"no treeserve\.profile line"):
-        measure_drift([], None)
+        measure_drift([])
 
 
 @pytest.mark.parametrize("change", [{"treeserve.profile.count": "many"}, {"treeserve.profile.bin": None}])
@@ -101,7 +103,7 @@ def test_a_line_that_no_service_writes_is_refused(change: dict[str, Any]) -> Non
     """With the line: half of a count would be a wrong figure."""
     line = {name: value for name, value in (LINES[0] | change).items() if value is not None}
     with pytest.raises(LogUnreadable, match="not as a service writes it"):
-        measure_drift([line], None)
+        measure_drift([line])
 
 
 @pytest.mark.parametrize("timestamp", [1, "yesterday", None])
@@ -135,7 +137,7 @@ def test_the_command_prints_a_table_or_json_and_writes_a_page(
     printed = capsys.readouterr()
     assert printed.err == f"note: 1 lines are no JSON objects and were left out, the first in {log}, line 1\n"
     assert [line.split()[0] for line in printed.out.splitlines() if line] == [
-        "version", "feature", "(the", "temp", "carrier",
+        "flights", "feature", "(the", "temp", "carrier",
     ]  # fmt: skip
     text = page.read_text(encoding="utf-8")
     assert "&lt;b&gt;" in text
@@ -151,7 +153,11 @@ def test_the_command_prints_a_table_or_json_and_writes_a_page(
     ("arguments", "status", "told"),
     [
         (["gone.log"], 1, "error: gone.log cannot be read"),
-        (["a.log", "--version", "9"], 1, "error: the logs have nothing of version 9; they have 7"),
+        (
+            ["a.log", "--version", "9"],
+            1,
+            "error: the logs have nothing of that: flights version 7; --model",
+        ),
         (["a.log", "--html", "no/such/folder/x"], 1, "cannot be written"),
     ],
 )
@@ -181,5 +187,5 @@ def test_a_time_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_page_of_nothing_but_zeros_can_be_drawn() -> None:
     """Of a bin that nobody ever saw, say."""
-    _, drifts = measure_drift(told("temp", [0, 0, 5]), None)
+    _, drifts = measure_drift(told("temp", [0, 0, 5]))
     assert 'width="360.0"' in write_report(drifts, "version 7", "Today")

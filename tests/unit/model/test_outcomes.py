@@ -28,7 +28,7 @@ def at(hours: float) -> str:
 
 
 def told(
-    outcome: float, *, request: str = "a", instance: int = 0, observed: float = 5, came: float = 6
+    outcome: float, *, request: str = "a", instance: int = 0, observed: float = 5, came: float = 20
 ) -> dict[str, Any]:
     """A line of feedback."""
     return {
@@ -58,6 +58,7 @@ def predicted(
         "treeserve.request.instance": instance,
         "treeserve.features.number": {"hour": 5},
         "treeserve.prediction": prediction,
+        "treeserve.model.name": "flights",
         "treeserve.model.version": version,
         **{f"treeserve.{name.replace('_', '.')}": value for name, value in more.items()},
     }
@@ -66,7 +67,7 @@ def predicted(
 def holding(*lines: dict[str, Any]) -> tuple[float, str, int, int]:
     """What holds of the one instance, since when, and what was counted."""
     feedback = settle(lines)
-    (line,) = feedback.lines.values()
+    (line,) = feedback.outcomes.values()
     return line["treeserve.outcome"], line["treeserve.observed_at"], feedback.n_repeated, feedback.n_contradicting
 
 
@@ -85,11 +86,13 @@ def test_a_joined_line_says_what_was_predicted_and_what_came_true() -> None:
             "trace.id": "own",
             "treeserve.request.instance": 0,
             "treeserve.prediction": 0.25,
+            "treeserve.model.name": "flights",
             "treeserve.model.version": "7",
             "treeserve.challenger.version": "8",
             "treeserve.challenger.prediction": 0.75,
             "treeserve.outcome": 1,
             "treeserve.observed_at": at(5),
+            "treeserve.feedback.received_at": at(20),
         }
     ]
     assert (joined.n_unpredicted, joined.n_early) == (0, 0)
@@ -103,6 +106,7 @@ def test_a_joined_line_says_what_was_predicted_and_what_came_true() -> None:
         ([told(1, observed=5, came=9), told(0, observed=7, came=8)], (0, at(7), 0, 1)),
         ([told(1, observed=5, came=9), told(0, observed=5, came=8)], (1, at(5), 0, 1)),
         ([told(1, observed=5), told(0, observed=7), told(1, observed=9)], (1, at(9), 0, 2)),
+        ([told(1, observed=40, came=20), told(0, observed=30, came=31)], (0, at(30), 0, 1)),
         ([told(1, observed=5), told(0, observed=7), told(0, observed=9)], (0, at(7), 1, 1)),
     ],
 )
@@ -165,6 +169,7 @@ def test_figures_are_of_a_version_and_a_week() -> None:
     ]
     feedback = settle(told(float(outcome), request=str(n)) for n, outcome in enumerate(outcomes))
     figures = measure(join(feedback, asked).lines)
+    assert {one.model for one in figures} == {"flights"}
     assert [(one.version, one.role, one.week, one.n_outcomes) for one in figures] == [
         ("7", "answered", "", 1000),
         ("7", "answered", "2026-11-23", 500),
@@ -178,6 +183,22 @@ def test_figures_are_of_a_version_and_a_week() -> None:
     assert second.figures["brier"] == pytest.approx(brier_score_loss(outcomes[500:], challenger[500:]))
     assert second.mean_outcome == pytest.approx(outcomes[500:].mean())
     assert second.mean_prediction == pytest.approx(challenger[500:].mean())
+
+
+def test_versions_of_several_models_are_kept_apart() -> None:
+    """All of them begin with 1."""
+    other = predicted(0.9, request="b") | {"treeserve.model.name": "fraud"}
+    figures = measure(join(settle([told(1), told(0, request="b")]), [predicted(0.9), other]).lines)
+    assert [(one.model, one.n_outcomes) for one in figures if not one.week] == [("flights", 1), ("fraud", 1)]
+
+
+@pytest.mark.parametrize("change", [{"@timestamp": "nonsense"}, {"treeserve.model.name": None}])
+def test_a_prediction_that_no_service_writes_is_refused(change: dict[str, Any]) -> None:
+    """If its outcome is known; one of null is none."""
+    line = {name: value for name, value in (predicted(0.5) | change).items() if value is not None}
+    with pytest.raises(LogUnreadable, match=r"not as a service writes it.*'a'"):
+        join(settle([told(1)]), [line])
+    assert join(settle([told(1)]), [predicted(None)]).lines == []
 
 
 def test_numbers_have_errors_and_classes_no_figures() -> None:
@@ -202,19 +223,9 @@ def test_the_command_joins_what_files_have(tmp_path: Path, capsys: pytest.Captur
     assert main(["outcomes", one, two, "--output", str(tmp_path / "joined.log")]) == 0
     counted, header, *rows = capsys.readouterr().out.splitlines()
     assert counted == "joined 2  without prediction 0  repeated 1  contradicting 0  before prediction 0"
-    assert header.split() == [
-        "version",
-        "week",
-        "of",
-        "outcomes",
-        "mean",
-        "predicted",
-        "auc",
-        "brier",
-        "calibration",
-        "error",
-    ]
-    assert rows[0].split() == ["7", "answered", "(all)", "2", "0.5", "0.5", "0.0000", "0.5625", "0.7500"]
+    assert header.split()[:5] == ["model", "version", "week", "of", "outcomes"]
+    assert header.split()[5:] == ["mean", "predicted", "auc", "brier", "calibration", "error"]
+    assert rows[0].split() == ["flights", "7", "answered", "(all)", "2", "0.5", "0.5", "0.0000", "0.5625", "0.7500"]
     joined = [json.loads(line) for line in (tmp_path / "joined.log").read_text().splitlines()]
     assert [line["treeserve.outcome"] for line in joined] == [1, 0]
     assert main(["outcomes", one, two, "--until", at(50), "--json"]) == 0
@@ -225,6 +236,10 @@ def test_the_command_joins_what_files_have(tmp_path: Path, capsys: pytest.Captur
     ("arguments", "status", "text"),
     [
         (["-"], 2, "read twice"),
+        (["/dev/null"], 2, "read twice"),
+        (["log", "--output", "log"], 2, "would be replaced"),
+        (["log", "--since", "999999w"], 2, "no time"),
+        (["text.log"], 1, "no JSON objects"),
         ([], 2, "one of the arguments"),
         (["log", "--elasticsearch", "http://127.0.0.1"], 2, "not allowed with"),
         (["nowhere.log"], 1, "nowhere.log cannot be read"),
@@ -246,6 +261,7 @@ def test_what_the_command_cannot_do_it_says(
     """In a line, with what to do."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "log", [told(1), predicted(0.5)])
+    (tmp_path / "text.log").write_text("Lorem ipsum\n")
     with pytest.raises(SystemExit) as ended:
         sys.exit(main(["outcomes", *arguments]))
     assert ended.value.code == status

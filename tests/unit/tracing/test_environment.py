@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import threading
 
 import pytest
 
@@ -42,6 +44,28 @@ def test_what_cannot_be_done_is_told(more: dict[str, str], told: str) -> None:
     assert trouble is not None
     assert re.search(told, trouble)
     assert open_tracing({**ENDPOINT, **more}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "foo"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-3"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "nope"),
+    ],
+)
+def test_what_the_sdk_refuses_costs_the_traces_alone(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And no thread is left behind."""
+    for variable, text in {**ENDPOINT, name: value}.items():
+        monkeypatch.setenv(variable, text)
+    n_threads = threading.active_count()
+    assert open_tracing(os.environ) is None
+    assert any("so there are no traces" in message for message in caplog.messages)
+    assert threading.active_count() == n_threads
 
 
 @pytest.mark.parametrize("missing", ["opentelemetry.exporter", "opentelemetry.exporter.otlp.proto.http"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from app.endpoints.feedback import OutcomeInfo
 from app.errors import InvalidRequest, TooManyOutcomes
 from app.wire.outcomes import Outcome, feedback_lines, read_outcomes
 
-TOLD = {"request_id": "7f9c", "instance": 3, "outcome": 1, "observed_at": "2026-11-29T18:30:00+01:00"}
+TOLD = {"request_id": "7f9c", "instance": 3, "outcome": 1, "observed_at": "2025-11-29T18:30:00+01:00"}
 
 
 def read(*outcomes: object) -> list[Outcome]:
@@ -33,7 +33,7 @@ def faults_of(body: bytes) -> list[tuple[str, str]]:
 
 def test_outcomes_are_read_in_their_order() -> None:
     """True and false are 1 and 0; 3.0 is 3; when it was observed may be left out."""
-    observed_at = datetime(2026, 11, 29, 17, 30, tzinfo=UTC)
+    observed_at = datetime(2025, 11, 29, 17, 30, tzinfo=UTC)
     assert read(TOLD, {"request_id": "!~", "instance": 0.0, "outcome": False}, {**TOLD, "observed_at": None}) == [
         Outcome("7f9c", 3, 1.0, observed_at),
         Outcome("!~", 0, 0.0),
@@ -58,11 +58,14 @@ def test_outcomes_are_read_in_their_order() -> None:
         ({"outcome": "late"}, "not_a_number"),
         ({"outcome": [1]}, "not_a_number"),
         ({"outcome": 10**400}, "out_of_range"),
-        ({"observed_at": "2026-11-29T17:30:00"}, "not_a_time"),
-        ({"observed_at": "2026-11-29"}, "not_a_time"),
+        ({"observed_at": "2025-11-29T17:30:00"}, "not_a_time"),
+        ({"observed_at": "2025-11-29"}, "not_a_time"),
         ({"observed_at": "yesterday"}, "not_a_time"),
-        ({"observed_at": "2026-13-29T17:30:00Z"}, "not_a_time"),
+        ({"observed_at": "2025-13-29T17:30:00Z"}, "not_a_time"),
         ({"observed_at": "0001-01-01T00:00:00+23:00"}, "not_a_time"),
+        ({"observed_at": "0999-01-01T00:00:00Z"}, "out_of_range"),
+        ({"observed_at": "1969-12-31T23:59:59Z"}, "out_of_range"),
+        ({"observed_at": "9999-12-31T23:59:59.999999Z"}, "out_of_range"),
         ({"observed_at": 1764437400}, "not_a_time"),
         ({"observed_at": True}, "not_a_time"),
     ],
@@ -126,7 +129,7 @@ def test_a_hostile_body_costs_no_text_for_each_of_its_faults() -> None:
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=4),
-    st.sampled_from(["2026-11-29T17:30:00Z", "2026-11-29T17:30:00.5+05:30", "2026-11-29"]),
+    st.sampled_from(["2025-11-29T17:30:00Z", "2025-11-29T17:30:00.5+05:30", "2025-11-29"]),
 )  # fmt: skip
 
 
@@ -150,6 +153,15 @@ def test_what_is_documented_is_what_is_read(drawn: dict[str, Any], kept: set[str
     assert is_read == schema.is_valid(outcome)
 
 
+def test_times_keep_their_microseconds() -> None:
+    """And clocks may be a little apart."""
+    soon = datetime.now(UTC).replace(microsecond=999_999) + timedelta(hours=23)
+    for time in (datetime(1970, 1, 1, tzinfo=UTC), datetime(2025, 11, 29, 17, 30, 0, 123_457, tzinfo=UTC), soon):
+        line = json.loads(feedback_lines(read({**TOLD, "observed_at": time.isoformat()}), "own", None, 0))
+        assert line["treeserve.observed_at"].endswith(f".{time.microsecond:06d}Z")
+        assert datetime.fromisoformat(line["treeserve.observed_at"]) == time
+
+
 def test_lines_have_the_ids_of_both_requests() -> None:
     """The prediction's where predictions have theirs, so that one search finds both."""
     lines = feedback_lines(read(TOLD, {"request_id": "8", "instance": 0, "outcome": 0}), "own", "a" * 32, 1_000_000)
@@ -168,8 +180,8 @@ def test_lines_have_the_ids_of_both_requests() -> None:
         "http.request.id": "7f9c",
         "treeserve.request.instance": 3,
         "treeserve.outcome": 1.0,
-        "treeserve.observed_at": "2026-11-29T17:30:00.000000Z",
+        "treeserve.observed_at": "2025-11-29T17:30:00.000000Z",
     }
     assert second["treeserve.observed_at"] == second["@timestamp"]
     assert "trace.id" not in json.loads(feedback_lines(read(TOLD), "own", None, 0))
-    assert datetime.fromisoformat(first["treeserve.observed_at"]) == datetime(2026, 11, 29, 17, 30, tzinfo=UTC)
+    assert datetime.fromisoformat(first["treeserve.observed_at"]) == datetime(2025, 11, 29, 17, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.exposition import Family, Format, write
 from app.metrics import Metrics
-from app.workers.totals import add_up
+from app.workers.totals import LastTold, add_up, drop_forgotten
 from tests.exposed_metrics import read_text
 
 
@@ -120,3 +120,35 @@ def test_of_several_processes_a_bucket_shows_the_latest_trace(order: tuple[int, 
         if sample.exemplar
     }
     assert found == {"0.005": f"{2:032x}", "2.5": "f" * 32}
+
+
+def observed(version: str, n: int) -> Family:
+    """What a process has observed of a version's predictions."""
+    line = f'treeserve_prediction_observations_total{{version="{version}"}} %s\n'
+    return Family("treeserve_prediction_observations", "counter", "Predictions.", {line: [float(n)]}, {})
+
+
+def test_what_nobody_serves_any_more_is_forgotten_with_those_who_counted_it() -> None:
+    """Or a promoted version's predecessor would be left with the counts of the dead alone, for ever."""
+    gone = [*counted(2), observed("7", 100)]
+    served = add_up([[observed("7", 5)], drop_forgotten(gone, [observed("7", 5)])])
+    assert sample(served, "treeserve_prediction_observations_total", version="7") == 105
+    kept = drop_forgotten(gone, [observed("8", 5)])
+    assert sample(kept, "treeserve_prediction_observations_total", version="7") is None
+    assert sample(kept, "treeserve_requests_total", status="200") == 2
+
+
+def test_what_only_grows_is_never_told_to_be_less() -> None:
+    """Sums of floats differ in another order, and Prometheus takes the smallest bit less for counts begun anew."""
+    parts = [0.1, 0.2, 0.3]
+    one, other = ([_seconds(value) for value in order] for order in (parts, parts[::-1]))
+    first, second = add_up([[family] for family in one]), add_up([[family] for family in other])
+    assert sample(first, "seconds_total") != sample(second, "seconds_total")
+    told = LastTold()
+    texts = [write(told.hold(totals), Format.PROMETHEUS) for totals in (first, second, first)]
+    assert len(set(texts)) == 1
+    assert sample(told.hold(add_up([first, second])), "seconds_total") == pytest.approx(1.2)
+
+
+def _seconds(value: float) -> Family:
+    return Family("seconds", "counter", "Time.", {"seconds_total %s\n": [value]}, {})
