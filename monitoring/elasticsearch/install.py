@@ -3,7 +3,7 @@
 Put treeserve's lifecycles and templates into Elasticsearch and, if one is named, its dashboards into Kibana.
 
 Everything has a name of its own and is replaced if it is there: run it again after an update. All it needs is Python
-3.11. From the environment come ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, and
+3.11. From the environment come ELASTICSEARCH_API_KEY (id:key), or ELASTICSEARCH_USERNAME and _PASSWORD, and
 ELASTICSEARCH_CA_CERT, the file of the authority that signed their certificates; each is wanted only where it is needed.
 """
 
@@ -20,6 +20,7 @@ import urllib.request
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ class Stack:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             raise InstallFailed(f"{method} {url}: {error.code} {_reason(error)}{_advice(error.code)}") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
+        except (OSError, ValueError, HTTPException) as error:
+            reason = getattr(error, "reason", error) or type(error).__name__
             raise InstallFailed(
                 f"{method} {url}: {reason}. Check the address, and ELASTICSEARCH_CA_CERT if it is https"
             ) from None
@@ -134,7 +135,7 @@ def _advice(status: int) -> str:
 
 def _read_credentials(environment: Mapping[str, str]) -> str | None:
     if key := environment.get("ELASTICSEARCH_API_KEY"):
-        return f"ApiKey {key}"
+        return f"ApiKey {base64.b64encode(key.encode()).decode() if ':' in key else key}"
     user, password = environment.get("ELASTICSEARCH_USERNAME"), environment.get("ELASTICSEARCH_PASSWORD")
     if bool(user) != bool(password):
         raise InstallFailed("ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD are needed both, or neither")
@@ -157,6 +158,9 @@ def main() -> int:
         "--kibana", metavar="URL", help="such as https://127.0.0.1:5601, with /s/SPACE for another space"
     )
     given = parser.parse_args()
+    for url in filter(None, (given.elasticsearch, given.kibana)):
+        if "@" in url:
+            parser.error("no user and password in an address: set ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD")
     try:
         stack = Stack(_read_credentials(os.environ), _trust(os.environ))
         for put in install_templates(stack, given.elasticsearch.rstrip("/")):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,17 +83,30 @@ def logs(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def shipped(node: Node, logs: FlightLogs, tmp_path_factory: pytest.TempPathFactory) -> FlightLogs:
-    """The logs in Elasticsearch, by Filebeat, and the outcomes, by the command that joins them."""
-    if not has_filebeat():
-        pytest.skip("there is no Filebeat (.venv/bin/python -m tests.integration.elastic.tools)")
+    """The logs in Elasticsearch, by Filebeat where there is one, and the outcomes, by the command that joins them."""
     for dataset in DATASETS:
         node.empty(f"logs-treeserve.{dataset}-*")  # of other tests too, for panels look at all of them
-    home = tmp_path_factory.mktemp("filebeat")
-    n_lines = len(logs.lines)
-    with run_filebeat("filebeat.yml", home, node.url, TREESERVE_LOGS=str(logs.folder)):
-        for _ in wait(120, every_s=0.5):
-            if sum(node.count(f"logs-treeserve.{dataset}-default") for dataset in DATASETS) >= n_lines:
-                break
+    if has_filebeat():
+        _ship(node, logs, tmp_path_factory.mktemp("filebeat"))
+    else:
+        for dataset, lines in groupby(sorted(_read_lines(logs.folder), key=_dataset_of), _dataset_of):
+            node.index(f"logs-{dataset}-default", *lines)
     command = [sys.executable, "-m", "model", "outcomes", "--elasticsearch", node.url, "--json"]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=120)
     return logs
+
+
+def _read_lines(folder: Path) -> Iterator[dict[str, Any]]:
+    for file in folder.iterdir():
+        yield from map(json.loads, file.read_text(encoding="utf-8").splitlines())
+
+
+def _dataset_of(line: dict[str, Any]) -> str:
+    return str(line["event.dataset"])
+
+
+def _ship(node: Node, logs: FlightLogs, home: Path) -> None:
+    with run_filebeat("filebeat.yml", home, node.url, TREESERVE_LOGS=str(logs.folder)):
+        for _ in wait(120, every_s=0.5):
+            if sum(node.count(f"logs-treeserve.{dataset}-default") for dataset in DATASETS) >= len(logs.lines):
+                break

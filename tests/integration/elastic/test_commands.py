@@ -70,7 +70,7 @@ def profiles() -> Iterator[dict[str, Any]]:
         for kind, name in (("feature", "hour"), ("feature", "temp"), ("prediction", "hour")):
             for label, share in shares.items():
                 told = {"kind": kind, "name": name, "bin": label, "count": int(drawn.integers(50)), "reference": share}
-                fields = {f"profile__{field}": value for field, value in told.items()}
+                fields = {f"profile__{field}": value for field, value in told.items()} | {"model__name": "m"}
                 yield line("profile", minute / 60, model__version="7", **fields)
 
 

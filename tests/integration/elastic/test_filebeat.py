@@ -70,9 +70,9 @@ def test_each_line_goes_to_the_data_stream_of_its_dataset(streams: Node, tmp_pat
     """What is no line of treeserve's is kept too, as text, with the service's events."""
     logs, home = tmp_path / "logs", tmp_path / "filebeat"
     logs.mkdir()
-    payload = [write_line(n, dataset) for n, dataset in enumerate(DATASETS) if dataset not in ("service", "outcome")]
+    payload = [write_line(n, dataset) for n, dataset in enumerate(DATASETS) if dataset != "service"]
     (logs / "payload.log").write_text("".join(payload))
-    (logs / "outcomes.log").write_text(write_line(3, "outcome") * 2)
+    (logs / "service.log.2.gz").write_bytes(b"\x1f\x8b not to be read\n")
     strange = [
         "Traceback (most recent call last):",
         '{"level": {"other": "program"}}',
@@ -108,6 +108,11 @@ def test_a_file_that_is_renamed_under_it_loses_no_line_and_doubles_none(streams:
             expected.append(f"r{number}")
             if number % 150 == 149:  # two files or so; Filebeat must not be behind by all that are kept
                 wait_until_there(streams, expected, home)
+        # As logrotate names them.
+        (logs / "payload.log").rename(logs / "payload.log-20261129")
+        log.write(write_line(1_500).encode())
+        wait_until_there(streams, [*expected, "r1500"], home)
+        (logs / "payload.log-20261129").unlink()
     log.close()
     assert len(list(logs.iterdir())) == 4
     assert (logs / "payload.log.3").read_text().startswith(write_line(0)[:20])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from model.drift import measure_drift
+from model.live_figures import measure
 from tests.integration.elastic.flights import FlightLogs
 from tests.integration.elastic.mappings import read_types
 from tests.integration.elastic.node import DATASETS, Node
@@ -218,7 +220,7 @@ def test_auc_is_that_of_each_week(panel: Any, outcomes: pd.DataFrame) -> None:
     ):
         for key, of_week in outcomes.groupby([week, outcomes[version]]):
             if of_week["treeserve.outcome"].nunique() == 2:
-                bins = np.floor(of_week[column] / 0.005)
+                bins = np.floor(of_week[column] / 0.01)
                 expected[(*key, role)] = roc_auc_score(of_week["treeserve.outcome"], bins)
                 exact[(*key, role)] = roc_auc_score(of_week["treeserve.outcome"], of_week[column])
     drawn = rows(panel("auc"), "auc")
@@ -227,6 +229,37 @@ def test_auc_is_that_of_each_week(panel: Any, outcomes: pd.DataFrame) -> None:
     assert found == pytest.approx(exact, abs=0.01)
     assert len({key[2] for key in found}) == 2
     assert len({key[0] for key in found}) > 3
+
+
+def test_auc_is_right_where_a_version_was_in_shadow_in_two_roles(node: Node) -> None:
+    """As challenger, and then as champion beside a canary, in one week; as python -m model outcomes says."""
+    drawn = np.random.default_rng(11)
+    lines = []
+    for number in range(600):
+        outcome = int(drawn.integers(2))
+        answered, shadow = np.clip(0.2 + 0.5 * outcome + drawn.normal(0, 0.25, 2), 0, 1).round(4).tolist()
+        role, versions = ("challenger", "12") if number % 3 else ("champion", "32")
+        lines.append(
+            {
+                "@timestamp": f"2020-01-{6 + number % 7:02d}T12:00:00.000000Z",
+                "event.dataset": "treeserve.outcome",
+                "treeserve.model.name": "flights",
+                "treeserve.model.version": versions[0],
+                "treeserve.prediction": answered,
+                f"treeserve.{role}.version": versions[1],
+                f"treeserve.{role}.prediction": shadow,
+                "treeserve.outcome": outcome,
+            }
+        )
+    results = node.index("logs-treeserve.outcome-canary", *lines)
+    assert {result["status"] for result in results} == {201}, results
+    spec = read_spec(of_kind("visualization")["auc"])
+    period = Period(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC))
+    found = {(row["name"], row["as"]): row["auc"] for row in rows(draw(spec, ask(node, spec, period)), "auc")}
+    roles = {"answered": "answered", "shadow": "in shadow"}
+    expected = {(one.version, roles[one.role]): one.figures["auc"] for one in measure(lines) if one.week}
+    assert set(found) == {("1", "answered"), ("3", "answered"), ("2", "in shadow")}
+    assert found == pytest.approx(expected, abs=0.01)
 
 
 def calibrate(outcomes: pd.DataFrame, by: Any, bins: Any) -> dict[Any, tuple[float, float, int]]:

@@ -138,6 +138,16 @@ def test_names_that_no_field_can_have_stand_among_the_others(node: Node, name: s
     assert (as_others, as_numbers) == (201, 400)
 
 
+@pytest.mark.parametrize("dataset", ["prediction", "feedback", "outcome", "service"])
+def test_a_trace_and_a_request_are_found_in_every_dataset(node: Node, dataset: str) -> None:
+    """From Kibana's search over all of them."""
+    stream = f"logs-treeserve.{dataset}-ids"
+    made = node.index(stream, line(**{"trace.id": "t" * 32, "http.request.id": "r"}))
+    assert made[0]["status"] == 201
+    for name, value in (("trace.id", "t" * 32), ("http.request.id", "r")):
+        assert node.search(stream, {"query": {"term": {name: value}}})["hits"]["total"]["value"] == 1
+
+
 def test_a_field_that_cannot_be_read_costs_no_line(node: Node) -> None:
     """It is left out of the index, and stands in the document."""
     stream = "logs-treeserve.prediction-odd"

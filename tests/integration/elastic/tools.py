@@ -31,16 +31,16 @@ _BUILD = PROJECT / "build" / "elastic"
 NODE_HOME = (Path("/var/cache/treeserve") if _IS_ROOT else _BUILD) / f"elasticsearch-{ELASTICSEARCH}"
 FILEBEAT_PROGRAM = _BUILD / f"filebeat-{FILEBEAT}"
 NODE_MODULES = _BUILD / "node_modules"
+_PATIENCE_S = 600
 # Parts that no test needs, among them the launchers in shell and what only other systems run.
 _LEFT_OUT = (
     "bin/",
     "lib/platform/darwin",
     "lib/platform/windows",
     "modules/x-pack-",
-    "modules/apm/",
     "modules/streams/",
 )
-_NEEDED = ("modules/x-pack-core/", "modules/x-pack-security/", "modules/apm/")
+_NEEDED = ("modules/x-pack-core/", "modules/x-pack-security/")
 _MAIN = """
 package main
 
@@ -128,7 +128,10 @@ def has_vega() -> bool:
 
 
 def _run(*command: str, folder: Path | None = None) -> str:
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
+    try:
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{' '.join(command[:3])} took more than {_PATIENCE_S} s") from None
     if ended.returncode:
         raise OSError(f"{' '.join(command[:3])} failed: {(ended.stderr + ended.stdout)[-2000:]}")
     return ended.stdout

@@ -41,6 +41,7 @@ def test_everything_is_put_and_the_saved_objects_are_imported(doors: Doors) -> N
     ("credentials", "header"),
     [
         ({"ELASTICSEARCH_API_KEY": "a2V5"}, "ApiKey a2V5"),
+        ({"ELASTICSEARCH_API_KEY": "id:key"}, "ApiKey aWQ6a2V5"),  # as Filebeat wants it
         ({"ELASTICSEARCH_USERNAME": "elastic", "ELASTICSEARCH_PASSWORD": "s\u00e9same"}, "Basic ZWxhc3RpYzpzw6lzYW1l"),
     ],
 )
@@ -59,6 +60,22 @@ def test_a_user_without_a_password_is_told() -> None:
     """Before anything is sent."""
     ended = run_install("--elasticsearch", "http://127.0.0.1:1", ELASTICSEARCH_USERNAME="elastic")
     assert (ended.returncode, "needed both" in ended.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://elastic:s3cret@127.0.0.1:9200", "set ELASTICSEARCH_USERNAME"),
+        ("http://127.0.0.1:x", "Check the address"),
+    ],
+)
+def test_an_address_that_is_none_is_told(url: str, told: str) -> None:
+    """Without what is secret in it."""
+    ended = run_install("--elasticsearch", url)
+    assert ended.returncode
+    assert told in ended.stderr
+    assert "s3cret" not in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_nobody_there_is_told() -> None:
