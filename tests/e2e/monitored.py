@@ -30,6 +30,7 @@ from tests.services import wait
 NAME = "flight-delay"
 WAIT_S = 90.0  # on a machine with other things to do
 N_FIRST, N_REQUESTS, N_IN_EACH = 20, 300, 10
+N_WORKERS = 2
 N_SLOW, SLOW_S = 20, 0.15
 N_REFUSED, N_INVALID, N_UNKNOWN, N_LOST = 40, 20, 5, 40
 # Requests by their status, without those that began the series.
@@ -132,6 +133,9 @@ class Monitored:
         self.wait_for('treeserve_payload_dropped_total{reason="write_failed"}', N_LOST)
         for worker in self.service.workers:
             os.kill(worker, signal.SIGKILL)
+        for _ in wait(WAIT_S, every_s=0.1):  # or a new one would begin with what is promoted next, which is no swap
+            if self.service.output.count("serves as challenger") >= 2 * N_WORKERS:
+                break
         self.registry.promote("1", "challenger")
         self.registry.promote("3")
         self.wait_for('treeserve_swaps_total{role="challenger"}', 2)
@@ -198,7 +202,7 @@ def run_monitored(folder: Path, empty_database: Path) -> Iterator[Monitored]:
         start = running.enter_context(servers(registry.place("1"), folder))
         service = start(
             TREESERVE_PORT=ports[0],
-            TREESERVE_WORKERS="2",
+            TREESERVE_WORKERS=str(N_WORKERS),
             TREESERVE_MODEL_URI=f"models:/{NAME}@champion",
             TREESERVE_CHALLENGER_URI=f"models:/{NAME}@challenger",
             TREESERVE_CHALLENGER_SHARE="0.3",

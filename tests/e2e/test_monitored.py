@@ -140,7 +140,7 @@ def test_the_panels_show_what_was_done(monitored: Monitored) -> None:
     }
     lost = show(monitored, "Lost, by reason")
     assert {reason for (reason,), n in lost.items() if n > 0} == {"write_failed"}
-    drifts = {labels[0]: psi for labels, psi in show(monitored, "Features").items() if labels[1] == "1"}
+    drifts = {labels[0]: psi for labels, psi in show(monitored, "Features").items() if labels[-1] == "1"}
     assert max(drifts, key=lambda name: drifts[name]) == "wind"
     assert show(monitored, "Decisions that would be others")["2", "1"] == pytest.approx(
         monitored.share_of_others, abs=0.05

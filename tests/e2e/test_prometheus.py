@@ -56,7 +56,14 @@ def test_drift_is_told_as_the_command_computes_it(server: Server, prometheus: Mo
         server.predict(*instances[at : at + 10])
         server.predict(*instances[at : at + 10])
     for _ in wait(30, every_s=0.2):
-        if ("TreeserveFeatureDrifts", "firing", "wind", "ticket", server_version(server)) in prometheus.query("ALERTS"):
+        if (
+            "TreeserveFeatureDrifts",
+            "firing",
+            "wind",
+            "treeserve",
+            "ticket",
+            server_version(server),
+        ) in prometheus.query("ALERTS"):
             break
     # How quick a busy machine is, is another question.
     assert not prometheus.query('ALERTS{severity="page", alertname!="TreeserveSlow"}')
