@@ -160,6 +160,7 @@ def test_the_second_make_run_is_quick(clone: Path, environ: dict[str, str]) -> N
     assert (clone.parent / "errors").read_text() == ""
 
 
+@pytest.mark.slow  # it trains a second time
 def test_a_changed_parameter_makes_the_next_version(clone: Path, environ: dict[str, str]) -> None:
     """`make train` with another depth registers version 2 as champion, and MLflow's page knows both runs."""
     subprocess.run(
