@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -113,7 +113,7 @@ class LogIndex:
         """The outcomes that came in a period."""
         yield from self._scan(FEEDBACK_DATASET, _during(period))
 
-    def lines_with(self, dataset: str, fields: Iterable[str], values: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    def lines_with(self, dataset: str, fields: Collection[str], values: Collection[str]) -> Iterator[Mapping[str, Any]]:
         """The lines that have one of some values in one of some fields, by their times and places."""
         wanted = [{"terms": {field: list(values)}} for field in fields]
         found = self._scan(dataset, {"bool": {"should": wanted, "minimum_should_match": 1}})

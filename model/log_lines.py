@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +53,10 @@ class LogReader:
                 raise LogUnreadable(f"{path}: a line does not say when it was logged ({error!r})") from None
             except (OSError, EOFError) as error:
                 raise LogUnreadable(f"{path} cannot be read: {error}") from None
+
+    def lines_with(self, dataset: str, fields: Collection[str], values: Collection[str]) -> Iterator[Mapping[str, Any]]:
+        """The lines of a dataset that have one of some values in one of some fields."""
+        return (line for line in self.read(dataset) if any(line.get(field) in values for field in fields))
 
     def check_files(self) -> None:
         """

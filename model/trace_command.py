@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
 from app.errors import ModelError
@@ -14,6 +14,9 @@ from app.registry.store import registry_uri, tracking_uri, without_credentials
 from model.errors import LogUnreadable, NothingObserved
 from model.log_lines import LogReader, join_parts
 from model.outcomes import Key, join, key_of, settle
+
+if TYPE_CHECKING:
+    from model.log_index import LogIndex
 
 _FEATURES = ("treeserve.features.number", "treeserve.features.category", "treeserve.features.other")
 _IDS = ("trace.id", "http.request.id")
@@ -54,33 +57,28 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _find(options: Namespace) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+def _find(options: Namespace) -> tuple[list[Line], list[Line]]:
     """The predictions of the requests with the id, and of those to which feedback with the id is, and all feedback."""
-    if options.elasticsearch:
-        from model.log_index import LogIndex
-
-        index = LogIndex(options.elasticsearch)
-        requests = _requests_of(index.lines_with(PREDICTION_DATASET, _IDS, [options.id]))
-        requests |= _requests_of(index.lines_with(FEEDBACK_DATASET, _FEEDBACK_IDS, [options.id]))
-        predictions, feedback = (
-            list(index.lines_with(dataset, ["http.request.id"], requests))
-            for dataset in (PREDICTION_DATASET, FEEDBACK_DATASET)
-        )
-        return predictions, feedback
-    reader = LogReader(options.logs)
-    reader.check_files()
-    requests = _requests_of(_having(reader.read(PREDICTION_DATASET), _IDS, {options.id}))
-    reader.tell_strange()
-    requests |= _requests_of(_having(LogReader(options.logs).read(FEEDBACK_DATASET), _FEEDBACK_IDS, {options.id}))
+    source = _open(options)
+    requests = _requests_of(source.lines_with(PREDICTION_DATASET, _IDS, {options.id}))
+    if isinstance(source, LogReader):
+        source.tell_strange()
+    requests |= _requests_of(source.lines_with(FEEDBACK_DATASET, _FEEDBACK_IDS, {options.id}))
     predictions, feedback = (
-        list(_having(LogReader(options.logs).read(dataset), ["http.request.id"], requests))
+        list(source.lines_with(dataset, ["http.request.id"], requests))
         for dataset in (PREDICTION_DATASET, FEEDBACK_DATASET)
     )
     return predictions, feedback
 
 
-def _having(lines: Iterable[Line], fields: Sequence[str], values: Collection[str]) -> Iterator[Line]:
-    return (line for line in lines if any(line.get(field) in values for field in fields))
+def _open(options: Namespace) -> LogReader | LogIndex:
+    if options.elasticsearch:
+        from model.log_index import LogIndex
+
+        return LogIndex(options.elasticsearch)
+    reader = LogReader(options.logs)
+    reader.check_files()
+    return reader
 
 
 def _requests_of(lines: Iterable[Line]) -> set[str]:

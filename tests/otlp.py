@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -135,3 +137,14 @@ def run_collector() -> Iterator[Collector]:
             collector.has_ended.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def collect_spans(patch: pytest.MonkeyPatch, within_ms: int) -> Iterator[Collector]:
+    """Collect, and have this process's environment name the collector alone, which is sent spans so often."""
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        patch.delenv(name)
+    with run_collector() as collector:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", str(within_ms))
+        yield collector

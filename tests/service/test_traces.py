@@ -14,7 +14,7 @@ import pytest
 from app.endpoints.short_way import ShortWay
 from app.forest.kernel_forest import KernelForest
 from app.tracing.environment import open_tracing
-from tests.otlp import FAILED, SERVER, Collector, run_collector
+from tests.otlp import FAILED, SERVER, Collector, collect_spans
 from tests.service.conftest import Serve
 from tests.service.problems import GOOD
 from tests.services import Service, wait
@@ -29,11 +29,7 @@ Send = Callable[[Service, dict[str, str]], None]
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """Takes spans as soon as there are any."""
-    for name in [name for name in os.environ if name.startswith("OTEL_")]:
-        monkeypatch.delenv(name)
-    with run_collector() as collector:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    with collect_spans(monkeypatch, within_ms=20) as collector:
         yield collector
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.tracing.environment import open_tracing
 from app.tracing.spans import Tracing
-from tests.otlp import Collector, run_collector
+from tests.otlp import Collector, collect_spans
 from tests.services import wait
 
 N_SPANS = 20
@@ -21,11 +21,7 @@ N_SPANS = 20
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """Takes spans; nothing is sent before a queue is closed, or half a minute is over."""
-    for name in [name for name in os.environ if name.startswith("OTEL_")]:
-        monkeypatch.delenv(name)
-    with run_collector() as collector:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "30000")
+    with collect_spans(monkeypatch, within_ms=30_000) as collector:
         yield collector
     for thread in threading.enumerate():  # or its last words would be those of the next test
         if thread.name == "last-spans":
