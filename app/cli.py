@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from app import __version__
 from app.line_sink import LineSink
-from app.processes import hide_scikit_learn
+from app.processes import hide_unneeded_libraries
 from app.service_log import configure_logging
 from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
 from app.tracing.environment import find_trouble
@@ -92,7 +92,7 @@ def _serve(_: argparse.Namespace) -> int:
         log.warning("TREESERVE_CHALLENGER_SHARE sends nobody anywhere without TREESERVE_CHALLENGER_URI")
     if trouble := find_trouble(os.environ):
         log.warning("%s", trouble)
-    hide_scikit_learn()
+    hide_unneeded_libraries()
     # Only now: a setting that cannot be used is told before anything slow is imported.
     from app.serve import serve
 

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # What takes a second takes two so. Beside a service at the limit of its only core, p99 was 1.1 to 1.4 times as
@@ -85,10 +86,16 @@ def _take_break(*_: object) -> None:
     signal.setitimer(signal.ITIMER_REAL, _STRETCH_S, _STRETCH_S)
 
 
-def hide_scikit_learn() -> None:
+def hide_unneeded_libraries() -> None:
     """
-    Let XGBoost do without scikit-learn, which it imports where that is installed, as it is for training.
+    Let XGBoost do without scikit-learn and SciPy, which it imports where they are installed.
 
-    It takes two seconds and serving has no use for it. None in `sys.modules` makes the import fail.
+    They take more time than all else that starting does, and the service's image holds neither. None in `sys.modules`
+    makes an import fail, which XGBoost expects of scikit-learn. SciPy it does not do without: it wants the module of
+    sparse matrices, and the type of one, to ask whether what it was given is such a matrix.
     """
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+    if "scipy" not in sys.modules:
+        scipy, sparse = ModuleType("scipy"), ModuleType("scipy.sparse")
+        vars(scipy)["sparse"], vars(sparse)["csr_matrix"] = sparse, type("csr_matrix", (), {})
+        sys.modules.update({"scipy": scipy, "scipy.sparse": sparse})

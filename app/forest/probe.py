@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from app.errors import ModelUnfit
-from app.processes import end_with_parent, hide_scikit_learn, python_module, work_in_gaps
+from app.processes import end_with_parent, hide_unneeded_libraries, python_module, work_in_gaps
 
 _TIMEOUT_S = 120.0
 
@@ -44,7 +44,7 @@ def probe_booster(path: Path) -> None:
 def _open(path: Path) -> None:
     end_with_parent()
     work_in_gaps()
-    hide_scikit_learn()
+    hide_unneeded_libraries()
     import numpy as np
 
     from app.forest.xgboost_forest import XGBoostForest

@@ -25,7 +25,7 @@ from app.main import create_app
 from app.metrics import Metrics, make_collectors
 from app.model_version import Role
 from app.polling import Tell
-from app.processes import hide_scikit_learn
+from app.processes import hide_unneeded_libraries
 from app.server.run import run
 from app.service_log import configure_logging
 from app.settings import Settings
@@ -131,7 +131,7 @@ class SupervisorSource:
 
 def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) -> int:
     """Serve until told to end, or until the supervisor is gone; the exit status."""
-    hide_scikit_learn()
+    hide_unneeded_libraries()
     listener = socket.socket(fileno=listener_descriptor)
     listener.setblocking(False)  # as `app.server.listener.listen` says
     standard_output = LineSink(1, output_lock)
