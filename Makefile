@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools reliability fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools reliability image image-test fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,16 @@ reliability: ## Break a service's surroundings under load, and write what is see
 	@rm -rf build/reliability && mkdir -p build/reliability
 	@RELIABILITY_RECORDS=$(CURDIR)/build/reliability $(BIN)/python -m pytest -n 0 -m faults tests/e2e/faults
 	@$(BIN)/python -m tests.e2e.faults.page build/reliability
+
+image: ## Build the images with Docker or Podman; DEVICE=cuda for GPUs, MODEL_URI= bakes a model version in
+	@$(INSTALL) $(if $(MODEL_URI),train,bootstrap)
+	@$(BIN)/python -m delivery image $(if $(MODEL_URI),baked --model-uri "$(MODEL_URI)",serving training) \
+	    $(if $(DEVICE),--device $(DEVICE)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
+	    $(if $(BUILD_IMAGE),--build-image $(BUILD_IMAGE))
+
+image-test: ## Build the images and run them as operators do; needs Docker or Podman
+	@$(INSTALL) dev
+	@$(BIN)/python -m pytest -n 0 -m image $(ARGS)
 
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev

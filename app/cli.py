@@ -1,4 +1,4 @@
-"""The command line: ``treeserve serve`` and ``treeserve bodies``."""
+"""The command line: ``treeserve serve``, ``treeserve check`` and ``treeserve bodies``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.set_defaults(run=_serve)
+    check = commands.add_parser(
+        "check",
+        help="tell whether a model version may serve",
+        description="Fetch and verify a model version as the service does, and say what is found. A service with the "
+        "same TREESERVE_CACHE_DIR then starts from there.",
+    )
+    check.add_argument("uri", nargs="?", metavar="MODEL_URI", help="which one; TREESERVE_MODEL_URI by default")
+    check.set_defaults(run=_check)
     bodies = commands.add_parser(
         "bodies",
         help="write request bodies for load tests of a running service",
@@ -57,6 +65,18 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _check(given: argparse.Namespace) -> int:
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsInvalid as error:
+        print(f"treeserve check: a setting cannot be used: {error}", file=sys.stderr)
+        return 2
+    hide_unneeded_libraries()
+    from app.check import check
+
+    return check(given.uri or settings.model_uri, settings)
 
 
 def _write_bodies(given: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from app.polling import RegistryWatch, Source
 from app.preparation.child import Preparation
 from app.preparation.last_verified import LastVerified
 from app.registry.registry import MlflowRegistry
-from app.registry.store import registry_uri, tracking_uri
+from app.registry.store import find_tracking_uri, registry_uri
 from app.server.listener import listen
 from app.server.run import run
 from app.settings import Settings
@@ -43,7 +43,7 @@ def serve(settings: Settings, standard_output: LineSink) -> int:
 
 
 def _watch_registry(settings: Settings, metrics: Metrics) -> RegistryWatch:
-    registry = MlflowRegistry(tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
+    registry = MlflowRegistry(find_tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
     last_verified = LastVerified(settings.cache_dir, " ".join(registry.to_json()))
     return RegistryWatch(settings, registry, Preparation(registry, settings.cache_dir), last_verified, metrics)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,8 @@ def read_commit(root: Path) -> str | None:
     """
     Name the commit of the code, ending in ``-dirty`` if the code has changed since.
 
+    An image has no repository in it; its environment variable ``GIT_COMMIT`` says what it was built from.
+
     Returns
     -------
     str or None
@@ -23,7 +26,7 @@ def read_commit(root: Path) -> str | None:
     """
     commit = _ask_git(root, "rev-parse", "--verify", "HEAD")
     if not commit:
-        return None
+        return os.environ.get("GIT_COMMIT") or None
     changes = _ask_git(root, "status", "--porcelain", "--", *_CODE)
     return commit if changes == "" else f"{commit}-dirty"
 

@@ -37,6 +37,10 @@ _LOOK_EVERY_S = 1.0
 _MAX_TOLD_CHARACTERS = 4000
 
 
+# A container whose root is read-only may have nothing else to write into, not even a /tmp.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  a folder with a name of its own is made in it, for this user alone
+
+
 class Preparation:
     """Prepares the model versions of a registry; what was prepared before is found without a child."""
 
@@ -117,10 +121,12 @@ class Preparation:
     def _add_spare_folder(self) -> None:
         """Have a folder that is gone with this process, for what a full or read-only cache folder cannot keep."""
         if len(self._folders) == 1:
-            with suppress(OSError):
-                spare = tempfile.mkdtemp(prefix="treeserve-")
-                weakref.finalize(self, shutil.rmtree, spare, ignore_errors=True)
-                self._folders.append(Path(spare))
+            for place in (None, _SHARED_MEMORY):
+                with suppress(OSError):
+                    spare = tempfile.mkdtemp(prefix="treeserve-", dir=place)
+                    weakref.finalize(self, shutil.rmtree, spare, ignore_errors=True)
+                    self._folders.append(Path(spare))
+                    return
 
 
 class _Starved(Exception):

@@ -48,7 +48,10 @@ class LastVerified:
         try:
             write_whole(self._place(uri), json.dumps(document).encode())
         except OSError as error:
-            log.warning("that %s is verified cannot be kept (%s): no start without a registry", prepared.version, error)
+            if not Path(uri).is_dir():  # which needs no registry
+                log.warning(
+                    "that %s is verified cannot be kept (%s): no start without a registry", prepared.version, error
+                )
 
     def forget(self, uri: str) -> None:
         """Recall nothing any more; what has served stays known."""

@@ -44,7 +44,7 @@ class MlflowRegistry:
         Parameters
         ----------
         tracking_uri : str
-            Where runs and logged models are.
+            Where runs and logged models are; empty where there is nothing but folders and artifact stores.
         cache_dir : pathlib.Path
         registry_uri : str or None
             Where registered models are; None for the same.

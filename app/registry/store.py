@@ -11,6 +11,7 @@ from app.errors import ModelUriInvalid
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED_STORE = PROJECT_ROOT / ".mlflow"
+NOT_SET = "MLFLOW_TRACKING_URI is not set"
 
 # Read by MLflow's client when it is imported or when it asks; what the environment says already holds.
 CLIENT_SETTINGS = {
@@ -21,32 +22,47 @@ CLIENT_SETTINGS = {
 }
 
 
-def tracking_uri(environ: Mapping[str, str]) -> str:
+def find_tracking_uri(environ: Mapping[str, str]) -> str:
     """
     The tracking URI: as it is set, or the embedded store's, whatever the working directory.
 
-    Raises
-    ------
-    ModelUriInvalid
-        If none is set and this is an installed package, which has no project to embed a store in.
+    Returns
+    -------
+    str
+        Empty if none is set and this is an installed package, which has no project to embed a store in.
     """
     if uri := environ.get("MLFLOW_TRACKING_URI", "").strip():
         return uri
     if not (PROJECT_ROOT / "pyproject.toml").is_file():
-        raise ModelUriInvalid("MLFLOW_TRACKING_URI is not set; set it to the MLflow server that holds the model")
+        return ""
     return f"sqlite:///{quote(str(EMBEDDED_STORE / 'mlflow.db'))}"  # SQLAlchemy unquotes it
+
+
+def tracking_uri(environ: Mapping[str, str]) -> str:
+    """
+    The tracking URI, for whoever cannot do without: `find_tracking_uri`'s.
+
+    Raises
+    ------
+    ModelUriInvalid
+        If there is none.
+    """
+    uri = find_tracking_uri(environ)
+    if not uri:
+        raise ModelUriInvalid(f"{NOT_SET}; set it to the MLflow server that holds the models")
+    return uri
 
 
 def registry_uri(environ: Mapping[str, str]) -> str:
     """
     Where registered models are: MLflow allows another store for them than for runs.
 
-    Raises
-    ------
-    ModelUriInvalid
-        As `tracking_uri`.
+    Returns
+    -------
+    str
+        Empty as `find_tracking_uri`'s.
     """
-    return environ.get("MLFLOW_REGISTRY_URI", "").strip() or tracking_uri(environ)
+    return environ.get("MLFLOW_REGISTRY_URI", "").strip() or find_tracking_uri(environ)
 
 
 def sqlite_path(uri: str) -> Path:

@@ -123,6 +123,32 @@ def test_a_local_folder_is_versioned_by_its_mlmodel(tmp_path: Path, name: str, i
     assert resolve(uri)["version"] != first["version"]
 
 
+def test_a_folder_that_mlflow_downloaded_says_what_it_was_registered_as(tmp_path: Path) -> None:
+    """So that an image with a model in it says which one."""
+    (tmp_path / "MLmodel").write_text(f"artifact_path: x\nrun_id: {RUN}\nflavors: {{}}\n")
+    (tmp_path / "registered_model_meta").write_text("model_name: flight-delay\nmodel_version: '7'\n")
+    found = resolve(str(tmp_path))
+    assert (found["name"], found["version"], found["run_id"]) == ("flight-delay", "7", RUN)
+    assert (found["source"], found["is_immutable"]) == (str(tmp_path), False)
+
+
+@pytest.mark.parametrize("content", [b"", b"- x", b"model_name: x", b"{", b"\xff"])
+def test_a_registration_that_says_nothing_is_as_none(tmp_path: Path, content: bytes) -> None:
+    """The model can serve all the same."""
+    (tmp_path / "MLmodel").touch()
+    (tmp_path / "registered_model_meta").write_bytes(content)
+    assert resolve(str(tmp_path))["name"] == tmp_path.name
+
+
+@pytest.mark.parametrize("uri", ["models:/flight-delay@champion", f"runs:/{RUN}/model", "mlflow-artifacts:/1/model"])
+def test_without_a_registry_only_what_needs_none_is_served(uri: str, tmp_path: Path) -> None:
+    """An image with a model in it needs no MLflow; one that is to ask it has to know where it is."""
+    with pytest.raises(ModelUriInvalid, match="MLFLOW_TRACKING_URI is not set"):
+        resolve_model_uri(uri, "")
+    (tmp_path / "MLmodel").touch()
+    assert resolve_model_uri(str(tmp_path), "").source == str(tmp_path)
+
+
 def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that it means the same later."""
     (tmp_path / "model").mkdir()

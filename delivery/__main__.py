@@ -1,0 +1,44 @@
+"""The command line of what builds and delivers: ``python -m delivery``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from delivery.engine import find_engine
+from delivery.errors import DeliveryFailed
+from delivery.image import Build, build_image
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the process's exit status."""
+    parser = argparse.ArgumentParser(prog="python -m delivery", description="Build what is delivered.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    image = commands.add_parser("image", help="build an image with Docker or Podman")
+    image.add_argument(
+        "targets", nargs="+", choices=("serving", "baked", "training"), metavar="TARGET", help="the Dockerfile's"
+    )
+    image.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what XGBoost computes on [cpu]")
+    image.add_argument("--base-image", metavar="IMAGE", help="what to build on; the Dockerfile's own by default")
+    image.add_argument("--build-image", metavar="IMAGE", help="the same, with a compiler and pip")
+    image.add_argument("--model-uri", metavar="URI", help="the model version that is baked into `baked`")
+    image.set_defaults(run=_build_image)
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except DeliveryFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _build_image(given: argparse.Namespace) -> None:
+    engine = find_engine()
+    for target in given.targets:
+        build = Build(target, given.device, given.base_image, given.build_image, given.model_uri)
+        print(build_image(build, engine))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
