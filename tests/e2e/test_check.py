@@ -30,7 +30,7 @@ def test_a_version_that_may_serve_is_told_and_kept(model_folder: Path, tmp_path:
 def test_a_version_that_may_not_serve_is_told(champion: ModelFolderBuilder, tmp_path: Path) -> None:
     """With the reason, and a status that a script sees."""
     folder = champion.write(tmp_path / "model")
-    (folder / "golden.json").write_text("{}")
+    (folder / "extra_files" / "golden.json").write_text("{}")
     ended = check(tmp_path, str(folder))
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"treeserve check: {folder} cannot serve: ")
