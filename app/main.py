@@ -14,6 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.acceleration import Accelerator
 from app.cores import available_cores
 from app.drain import Drain
 from app.endpoints.docs import add_docs
@@ -114,11 +115,13 @@ def create_app(
     ------
     OSError
         If the payload log's file cannot be opened.
+    SettingsInvalid
+        If there has to be a GPU, and there is none.
     """
     sink = _payload_sink(settings, standard_output)
     payload_log = PayloadLog(sink, metrics, settings.payload_sample_rate)
     n_threads = max(1, available_cores() // settings.workers)
-    rollout = Rollout(metrics, n_threads)
+    rollout = Rollout(metrics, n_threads, Accelerator(settings.device))
     shadow = Shadow(payload_log, metrics)
     overload = Overload(settings.max_in_flight, PATH, metrics, drain)
     rules = _line_rules(settings, is_piped=sink is standard_output)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from app.acceleration import Accelerate
 from app.compatibility import Interface, check_compatible
 from app.errors import ModelError, ModelNotFound, ModelNotReady, ModelUnfit
 from app.metrics import Metrics
@@ -183,8 +184,11 @@ class Rollout:
         As they were told last.
     """
 
-    def __init__(self, metrics: Metrics, n_threads: int | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, n_threads: int | None = None, accelerate: Accelerate = lambda predictor, _: predictor
+    ) -> None:
         self._metrics = metrics
+        self._accelerate = accelerate
         self._n_threads = n_threads  # of each predictor's
         self._serving: dict[Role, Prepared | None] = {}
         self._failures: dict[Role, str] = {}
@@ -226,7 +230,7 @@ class Rollout:
         if prepared == self._serving.get(role):
             return None
         try:
-            predictor = _call(read_prepared, prepared, self._n_threads) if prepared else None
+            predictor = _call(self._load, prepared) if prepared else None
         except ModelError as error:
             if self._failures.get(role) != str(error):
                 log.error("%s cannot serve in this process: %s", prepared and prepared.version, error)
@@ -240,6 +244,9 @@ class Rollout:
         self._serving[role] = prepared
         record_swap(self._metrics, role, before, predictor, standing.prepared_in_s + time.monotonic() - began_s)
         return None
+
+    def _load(self, prepared: Prepared) -> Predictor:
+        return self._accelerate(read_prepared(prepared, self._n_threads), prepared.folder)
 
     def _staleness_s(self) -> float:
         """Seconds since the registry last said that the champion is what it names."""

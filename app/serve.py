@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 
+from app.acceleration import Accelerator
 from app.drain import Drain
 from app.errors import ModelUriInvalid
 from app.line_sink import LineSink
@@ -22,7 +23,7 @@ from app.registry.registry import MlflowRegistry
 from app.registry.store import find_tracking_uri, registry_uri
 from app.server.listener import listen
 from app.server.run import run
-from app.settings import Settings
+from app.settings import Settings, SettingsInvalid
 from app.tracing.environment import open_tracing
 from app.workers.supervisor import Supervisor
 
@@ -37,6 +38,9 @@ def serve(settings: Settings, standard_output: LineSink) -> int:
         if settings.workers > 1:
             return _supervise(settings, source, metrics, standard_output)
         return _serve_alone(settings, source, metrics, standard_output)
+    except SettingsInvalid as error:
+        log.critical("a setting cannot be used: %s", error)
+        return 2
     except (ModelUriInvalid, OSError) as error:
         log.critical("cannot start: %s", error)
         return 1
@@ -69,6 +73,7 @@ def _supervise(
     metrics: Metrics,
     standard_output: LineSink,
 ) -> int:
+    Accelerator(settings.device)  # that there is no GPU is told here, and not by each worker again and again
     listener = _listen(settings)
     with tempfile.TemporaryFile() as output_lock:
         standard_output.share(output_lock.fileno())

@@ -29,6 +29,9 @@ from pydantic_core import ErrorDetails
 PREFIX = "TREESERVE_"
 
 
+Device = Literal["auto", "cpu", "cuda"]
+
+
 class SettingsInvalid(Exception):
     """A setting cannot be used; the text names it and says what would be right."""
 
@@ -77,6 +80,11 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    device: Device = Field(
+        "auto",
+        description="What evaluates the trees: `cpu`; `cuda`, an NVIDIA GPU, without which the service does not start; "
+        "or `auto`, a GPU, if there is one, for as many rows as it is quicker with.",
+    )
     workers: int = Field(
         1,
         ge=1,

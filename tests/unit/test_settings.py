@@ -37,6 +37,7 @@ def test_every_setting_is_a_variable_with_the_prefix() -> None:
         "TREESERVE_OPERATOR_TOKEN": "**********",  # as it is shown
         "TREESERVE_HOST": "0.0.0.0",  # noqa: S104
         "TREESERVE_PORT": "0",
+        "TREESERVE_DEVICE": "cpu",
         "TREESERVE_WORKERS": "3",
         "TREESERVE_CACHE_DIR": "/cache",
         "TREESERVE_MAX_BODY_BYTES": "1",
