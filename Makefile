@@ -19,10 +19,10 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools reliability image image-test fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check reliability image image-test fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: ## Make .venv and install all that training and serving need
 	@$(INSTALL) train
@@ -61,6 +61,12 @@ test-all: lint typecheck ## The tests and, for some minutes more, what breaks a 
 elastic-tools: ## Install the Elasticsearch, Filebeat and Vega that some tests run, 1 GB; needs Maven, Java, Go and npm
 	@$(INSTALL) dev
 	@$(BIN)/python -m tests.integration.elastic.tools
+
+k8s-check: ## Render k8s/ and check it by the schemas of several Kubernetes versions and by policies; needs Go
+	@$(INSTALL) dev
+	@$(INSTALL) kubernetes build/kubernetes/environment
+	@$(BIN)/python -m tests.integration.kubernetes.tools
+	@$(BIN)/python -m pytest -n 0 -m kubernetes tests/integration/kubernetes $(ARGS)
 
 reliability: ## Break a service's surroundings under load, and write what is seen into docs/reliability.md
 	@$(INSTALL) dev

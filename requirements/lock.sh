@@ -22,5 +22,6 @@ compile train --constraint requirements/dev.txt
 compile serve --constraint requirements/dev.txt
 compile otel requirements/serve.in --constraint requirements/dev.txt
 compile bench --constraint requirements/dev.txt "$@"
+compile kubernetes --constraint requirements/dev.txt "$@"
 compile bootstrap --constraint requirements/dev.txt "$@"
 compile cuda --no-deps --constraint requirements/dev.txt

@@ -20,14 +20,15 @@ def files(pattern: str = "*.yaml") -> list[Path]:
 
 
 def documents(file: Path) -> list[dict[str, Any]]:
-    """The objects of a file; patches, which are lists, are none."""
-    found = yaml.safe_load_all(file.read_text(encoding="utf-8"))
-    return [document for document in found if isinstance(document, dict)]
+    """The objects of a file."""
+    return list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
 
 
 def objects(*kinds: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every object of some kinds, with its file."""
+    """Every object of some kinds, with its file; what changes another one is in files that are called so."""
     for file in files():
+        if file.name.endswith(".patch.yaml"):
+            continue
         for document in documents(file):
             if document.get("kind") in kinds:
                 yield file, document

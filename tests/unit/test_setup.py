@@ -72,7 +72,7 @@ def test_a_package_has_one_version_in_all_sets(smaller: str, larger: str) -> Non
     assert differing == ({"uv"} if smaller == "bootstrap" else set())  # uv installs the other sets
 
 
-@pytest.mark.parametrize("name", [*SETS, "bench", "otel"])
+@pytest.mark.parametrize("name", [*SETS, "bench", "kubernetes", "otel"])
 def test_a_lock_file_holds_all_that_was_asked_for(name: str) -> None:
     assert required(name) <= pins(name).keys()
 
@@ -95,7 +95,7 @@ def test_this_environment_is_the_locked_one() -> None:
 
 def test_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", makefile, re.MULTILINE))
     phony = set(" ".join(re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)).split())
     shown = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True

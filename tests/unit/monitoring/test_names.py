@@ -16,6 +16,12 @@ RULES = MONITORING / "prometheus" / "rules.yml"
 # Not the change log, which tells of names that are gone too.
 FILES = [RULES, MONITORING / "prometheus" / "rules.test.yml", PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]
 FILES += (MONITORING / "grafana").glob("*.json")
+# What prometheus-adapter makes, and the service does not expose.
+ADAPTER = PROJECT / "k8s" / "components" / "hpa" / "prometheus-adapter.values.yaml"
+ADAPTED = {rule["name"]["as"] for rule in yaml.safe_load(ADAPTER.read_text(encoding="utf-8"))["rules"]["custom"]}
+FILES += [ADAPTER]
+# What Prometheus adds to every series, and its operator.
+_OF_THE_TARGET = {"instance", "job", "namespace", "pod"}
 _NAME = re.compile(r"(?<![:\w])treeserve_[a-z_]+\w(?![\w*])")
 _MATCHERS = re.compile(r"(?<![:\w])(treeserve_\w+) ?\{([^}]*)\}")
 
@@ -23,9 +29,9 @@ _MATCHERS = re.compile(r"(?<![:\w])(treeserve_\w+) ?\{([^}]*)\}")
 def unknown_names(text: str, exposed: dict[str, ExposedMetric]) -> set[str]:
     """The metrics, labels of metrics, and recorded series that a text names and that do not exist."""
     series = {name for metric in exposed.values() for name in metric.series}
-    labels = {name: {*metric.labels, "le", "instance", "job"} for metric in exposed.values() for name in metric.series}
+    labels = {name: {*metric.labels, "le", *_OF_THE_TARGET} for metric in exposed.values() for name in metric.series}
     recorded = set(re.findall(r"record: (\S+)", RULES.read_text(encoding="utf-8")))
-    found = set(_NAME.findall(text)) - set(exposed) - series
+    found = set(_NAME.findall(text)) - set(exposed) - series - ADAPTED
     found |= set(re.findall(r"(?<!urn:)treeserve:\w+:\w+", text)) - recorded
     for name, matchers in _MATCHERS.findall(text):
         if name in labels:
