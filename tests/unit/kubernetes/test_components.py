@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from tests.exposed_metrics import ExposedMetric
 from tests.manifests import K8S, containers, documents, env_file, files, objects, pod_of
 from tests.processes import PROJECT
 
+with_promtool = pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool is not installed (apt install prometheus)"
+)
 COMPONENTS = K8S / "components"
 FILEBEAT = PROJECT / "monitoring" / "filebeat" / "filebeat.kubernetes.yml"
 KUSTOMIZATIONS = [(file, document) for file in files("kustomization.yaml") for document in documents(file)]
@@ -155,6 +160,22 @@ def test_replicas_follow_a_metric_that_there_is(exposed: dict[str, ExposedMetric
     assert set(re.findall(r"treeserve_\w+", rule["seriesQuery"] + rule["metricsQuery"])) <= series
     assert "namespace" in rule["resources"]["overrides"]
     assert "pod" in rule["resources"]["overrides"]
+
+
+@with_promtool
+def test_prometheus_takes_what_the_adapter_asks(tmp_path: Path) -> None:
+    """With the adapter's places filled in as it does."""
+    [rule] = adapter_rules()
+    query = (
+        rule["metricsQuery"].replace("<<.LabelMatchers>>", 'namespace="a",pod=~"b|c"').replace("<<.GroupBy>>", "pod")
+    )
+    assert "<<" not in query
+    for expression, taken in ((query, True), (query + ")", False)):
+        file = tmp_path / "rules.yml"
+        rules = [{"record": "in_flight", "expr": expression}]
+        file.write_text(yaml.safe_dump({"groups": [{"name": "adapter", "rules": rules}]}), encoding="utf-8")
+        ended = subprocess.run(["promtool", "check", "rules", file], capture_output=True, check=False, timeout=60)
+        assert (ended.returncode == 0) == taken, ended.stderr
 
 
 def adapter_rules() -> list[dict[str, Any]]:
