@@ -10,13 +10,15 @@ from typing import Any
 import yaml
 
 from tests.integration.kubernetes.tools import KUSTOMIZE
-from tests.manifests import K8S, POD_KINDS, pod_of
+from tests.manifests import K8S, POD_KINDS
 
 OVERLAYS = sorted(str(file.parent.relative_to(K8S)) for file in (K8S / "overlays").rglob("kustomization.yaml"))
+OVERLAYS.append("kserve")
 # Not made by the manifests: whoever operates them makes these.
 SECRETS = {"treeserve", "treeserve-elasticsearch"}
 
 Object = dict[str, Any]
+_KINDS = (*POD_KINDS, "InferenceService")
 
 
 def render(folder: Path) -> list[Object]:
@@ -31,7 +33,7 @@ def find_loose_ends(objects: list[Object]) -> set[str]:
     """What is named by one object and is not there, or finds nothing; such a thing is applied without a word."""
     found = set()
     names = {(one["kind"], one["metadata"]["name"]) for one in objects} | {("Secret", name) for name in SECRETS}
-    pods = {one["metadata"]["name"]: _template_of(one) for one in objects if one["kind"] in POD_KINDS}
+    pods = {one["metadata"]["name"]: _template_of(one) for one in objects if one["kind"] in _KINDS}
     for one in objects:
         here = f"{one['kind']} {one['metadata']['name']}"
         found |= {f"{here}: no {kind} {name}" for kind, name in _named(one) if (kind, name) not in names}
@@ -44,14 +46,16 @@ def find_loose_ends(objects: list[Object]) -> set[str]:
 
 def _template_of(workload: Object) -> Object:
     spec = workload["spec"]
+    if workload["kind"] == "InferenceService":  # its labels are its pods'
+        return {"metadata": workload["metadata"], "spec": spec["predictor"]}
     template: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
     return template
 
 
 def _named(one: Object) -> Iterator[tuple[str, str]]:
     spec = one.get("spec", {})
-    if one["kind"] in POD_KINDS:
-        pod = pod_of(one)
+    if one["kind"] in _KINDS:
+        pod = _template_of(one)["spec"]
         if "serviceAccountName" in pod:
             yield "ServiceAccount", pod["serviceAccountName"]
         for container in pod["containers"]:
@@ -83,8 +87,8 @@ def _selectors(one: Object) -> Iterator[Mapping[str, str]]:
         yield spec["selector"].get("matchLabels", {})
     elif one["kind"] == "NetworkPolicy":
         yield spec["podSelector"].get("matchLabels", {})
-    if one["kind"] == "Deployment":
-        for constraint in pod_of(one)["topologySpreadConstraints"]:
+    if one["kind"] in ("Deployment", "InferenceService"):
+        for constraint in _template_of(one)["spec"]["topologySpreadConstraints"]:
             yield constraint["labelSelector"]["matchLabels"]
 
 
@@ -95,9 +99,11 @@ def _unserved(one: Object, objects: list[Object]) -> Iterator[str]:
     if one["kind"] == "Service":
         for port in spec["ports"]:
             for workload in objects:
-                labels = _template_of(workload)["metadata"]["labels"] if workload["kind"] in POD_KINDS else {}
+                labels = _template_of(workload)["metadata"]["labels"] if workload["kind"] in _KINDS else {}
                 if spec["selector"].items() <= labels.items():
-                    named = {p["name"] for c in pod_of(workload)["containers"] for p in c.get("ports", [])}
+                    named = {
+                        p["name"] for c in _template_of(workload)["spec"]["containers"] for p in c.get("ports", [])
+                    }
                     if port["targetPort"] not in named:
                         yield f"{workload['metadata']['name']} has no port {port['targetPort']}"
     elif one["kind"] == "ServiceMonitor":

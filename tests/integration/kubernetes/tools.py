@@ -23,6 +23,7 @@ _MODULES = {
     "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
 }
 _DEFINITIONS = {
+    "github.com/kserve/kserve@v0.15.2": ["config/crd/full/serving.kserve.io_inferenceservices.yaml"],
     "sigs.k8s.io/gateway-api@v1.6.3": ["config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"],
     "github.com/prometheus-operator/prometheus-operator@v0.85.0": [
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
