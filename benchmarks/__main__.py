@@ -1,4 +1,4 @@
-"""The benchmarks' commands: ``python -m benchmarks prediction-time``, ``… peers``, ``… overload``, ``… swap``."""
+"""The benchmarks: ``python -m benchmarks prediction-time``, ``… peers``, ``… overload``, ``… swap``, ``… gpu``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overload.add_argument("--quick", action="store_true", help="fewer limits and shorter loads: rough figures")
     swap = commands.add_parser("swap", help="what requests notice while model versions are verified and swapped")
     swap.add_argument("--quick", action="store_true", help="fewer and shorter turns: rough figures")
+    commands.add_parser("gpu", help="the kernel beside a GPU, from one row to a million")
     options = parser.parse_args(arguments)
 
     from benchmarks.load import LoadFailed
@@ -40,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from benchmarks.swap import measure as measure_swap
 
             measure_swap(is_quick=options.quick)
+            return 0
+        if options.command == "gpu":
+            from benchmarks.gpu import measure as measure_gpu
+
+            print(measure_gpu())
             return 0
         from benchmarks.prediction_time import measure
 
