@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check reliability image image-test fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,10 +68,14 @@ k8s-check: ## Render k8s/ and check it by the schemas of several Kubernetes vers
 	@$(BIN)/python -m tests.integration.kubernetes.tools
 	@$(BIN)/python -m pytest -n 0 -m kubernetes tests/integration/kubernetes $(ARGS)
 
+cluster-tools: ## Build the Kubernetes, etcd and containerd that some tests run; needs Go 1.26 and a C compiler
+	@$(INSTALL) dev
+	@$(BIN)/python -m tests.cluster.tools
+
 reliability: ## Break a service's surroundings under load, and write what is seen into docs/reliability.md
 	@$(INSTALL) dev
 	@rm -rf build/reliability && mkdir -p build/reliability
-	@RELIABILITY_RECORDS=$(CURDIR)/build/reliability $(BIN)/python -m pytest -n 0 -m faults tests/e2e/faults
+	@RELIABILITY_RECORDS=$(CURDIR)/build/reliability $(BIN)/python -m pytest -n 0 -m "faults or cluster" tests/e2e/faults tests/cluster
 	@$(BIN)/python -m tests.e2e.faults.page build/reliability
 
 image: ## Build the images with Docker or Podman; DEVICE=cuda for GPUs, MODEL_URI= bakes a model version in

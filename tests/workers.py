@@ -2,7 +2,8 @@
 How tests are shared out among the processes of one run, which `make test` starts with pytest-xdist.
 
 A file's tests stay together, so that what they share is made once. So do all of ``tests/integration/``, which share a
-store, a server and a trained example. Tests that measure time have the machine to themselves.
+store, a server and a trained example, and all of ``tests/cluster/``, which share a cluster. Tests that measure time
+have the machine to themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 # Files that are there in any case: what is locked is the right to run, and nothing in them.
 _ROOM = Path(__file__)
 _DOOR = Path(__file__).with_name("conftest.py")
-_ONE_UNIT = "tests/integration/"
+_UNITS = ("tests/integration/", "tests/cluster/")
 
 
 class SharedOut(LoadScopeScheduling):  # type: ignore[misc]
@@ -33,8 +34,8 @@ class SharedOut(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def unit_of(nodeid: str) -> str:
-    """What a test is handed out with: its file, or all the integration tests."""
-    return _ONE_UNIT if nodeid.startswith(_ONE_UNIT) else nodeid.partition("::")[0]
+    """What a test is handed out with: its file, or all the tests of some folders."""
+    return next((unit for unit in _UNITS if nodeid.startswith(unit)), nodeid.partition("::")[0])
 
 
 def is_alone(item: pytest.Item) -> bool:

@@ -84,4 +84,5 @@ def test_the_tests_of_a_file_stay_together_and_the_integration_tests_as_a_whole(
     """What they share is made once then."""
     assert unit_of("tests/unit/test_a.py::test_b[x::y]") == "tests/unit/test_a.py"
     assert unit_of("tests/integration/test_a.py::test_b") == unit_of("tests/integration/test_c.py::test_d")
+    assert unit_of("tests/cluster/test_a.py::test_b") == unit_of("tests/cluster/test_c.py::test_d")
     assert unit_of("tests/e2e/test_a.py::test_b") != unit_of("tests/e2e/test_c.py::test_b")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.faults.load import Load
+from tests.e2e.faults.records import keep_record
 from tests.e2e.faults.registry import ALIAS_URI, Registry
 from tests.e2e.servers import Server, Start
 from tests.processes import free_port
-
-# Where `make reliability` wants the figures; otherwise they are only printed.
-RECORDS = os.environ.get("RELIABILITY_RECORDS")
 
 Follow = Callable[..., Server]
 Record = Callable[..., None]
@@ -63,18 +58,6 @@ def record(request: pytest.FixtureRequest) -> Record:
     """Prints what a test has seen, and keeps it for `docs/reliability.md`."""
 
     def keep(load: Load, seen: str, n_held: int = 0) -> None:
-        figures: dict[str, Any] = {
-            "test": request.node.name,
-            "fault": request.function.__doc__,
-            "requests_per_s": round(load.n_sent / load.took_s),
-            "n_sent": load.n_sent,
-            "n_failed": len(load.failures),
-            "n_held": n_held,
-            "n_wrong": load.n_wrong,
-            "seen": seen,
-        }
-        print(json.dumps(figures))
-        if RECORDS:
-            Path(RECORDS, f"{request.node.name}.json").write_text(json.dumps(figures), encoding="utf-8")
+        keep_record(request, [load], seen, n_held=n_held)
 
     return keep

@@ -27,7 +27,7 @@ class Answers:
     Attributes
     ----------
     n_sent : int
-        Requests of which the first byte was sent.
+        Requests, those for which no connection could be made included.
     failures : list of str
         Of those, what was not an answer of status 200.
     n_wrong : int
@@ -75,6 +75,9 @@ class Load:
         instances: Sequence[Mapping[str, object]],
         expected: Mapping[str, Sequence[float]],
         n_callers: int = 4,
+        *,
+        host: str = "127.0.0.1",
+        keeps: bool = True,
     ) -> None:
         """
         Make callers.
@@ -88,7 +91,12 @@ class Load:
         expected : mapping of version to sequence of float
             The predictions of the instances.
         n_callers : int
+        host : str
+            Who listens there.
+        keeps : bool
+            Whether callers keep their connections, or make a new one for each request.
         """
+        self._host, self._keeps = host, keeps
         self._ports = ports
         self._bodies = [json.dumps({"instances": [instance]}).encode() for instance in instances]
         self._expected = expected
@@ -171,16 +179,16 @@ class Load:
             if connection and _is_closed(connection):
                 connection.close()
                 connection = None
-            connection = connection or _connect(ports, len(self._ports))
             answers.n_sent += 1
             began_s = time.monotonic()
             try:
-                is_last = self._exchange(connection, at, answers)
+                connection = connection or self._connect(ports)
+                is_last = self._exchange(connection, at, answers) or not self._keeps
             except (OSError, ValueError) as error:
                 answers.failures.append(f"{type(error).__name__}: {error}")
                 is_last = True
             answers.waits_s.append(time.monotonic() - began_s)
-            if is_last:
+            if is_last and connection:
                 connection.close()
                 connection = None
             time.sleep(_PAUSE_S)
@@ -210,6 +218,15 @@ class Load:
             answers.n_wrong += 1
         return b"connection: close" in lines
 
+    def _connect(self, ports: cycle[int]) -> socket.socket:
+        """A connection to the next port where somebody listens."""
+        for _ in range(len(self._ports) - 1):
+            try:
+                return socket.create_connection((self._host, next(ports)), _TIMEOUT_S)
+            except ConnectionRefusedError:
+                continue
+        return socket.create_connection((self._host, next(ports)), _TIMEOUT_S)
+
 
 def _receive(connection: socket.socket) -> bytes:
     received = connection.recv(65_536)
@@ -221,13 +238,3 @@ def _receive(connection: socket.socket) -> bytes:
 def _is_closed(connection: socket.socket) -> bool:
     """Whether the service has closed it since its last answer, which every client looks at before it asks again."""
     return bool(select.select([connection], [], [], 0)[0])
-
-
-def _connect(ports: cycle[int], n_ports: int) -> socket.socket:
-    """A connection to the next port where somebody listens; nothing is asked yet, so going on costs nobody anything."""
-    for _ in range(n_ports - 1):
-        try:
-            return socket.create_connection(("127.0.0.1", next(ports)), _TIMEOUT_S)
-        except ConnectionRefusedError:
-            continue
-    return socket.create_connection(("127.0.0.1", next(ports)), _TIMEOUT_S)

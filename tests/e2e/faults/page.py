@@ -14,34 +14,54 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.tools import KUBERNETES as PROGRAMS
+from tests.e2e.faults.records import KUBERNETES, PROCESSES
+
 PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
 
 _HEAD = """# Reliability
 
 Written by `make reliability`; do not edit.
 
-Each line is a test of real processes: `treeserve serve`, a real MLflow server, and callers that ask without pause over
-connections that they keep, and compare every answer with XGBoost's own for the version that it names. *Failed* is every
-request of which a byte was sent and that was not answered with status 200; *wrong* every answer that is not, to the
-last bit, what it should be. `make test-all` runs them too, and fails if one request fails.
+Callers ask without pause, and compare every answer with XGBoost's own for the version that it names. *Failed* is every
+request that was not answered with status 200, *wrong* every answer that is not, to the last bit, what it should be.
+`make test-all` runs the same tests, and fails if one request fails.
 
 Measured {date} on {cores} cores, {machine}, {system}, beside the callers and MLflow.
-
+"""
+_COLUMNS = """
 | what happens | what is seen | load, requests/s | sent | failed | wrong |
 |---|---|---|---|---|---|
 """
+_TABLES = {
+    PROCESSES: """
+## Of processes
+
+`treeserve serve`, a real MLflow server, and callers over connections that they keep.
+""",
+    KUBERNETES: """
+## On Kubernetes
+
+`k8s/overlays/cpu` with two replicas on two nodes of a cluster within the machine: API server, controllers, scheduler,
+kubelets and kube-proxy of Kubernetes {kubernetes}, etcd and containerd, all as they are. Callers ask the Service from
+outside the cluster, half of them over connections that they keep, the others over a new one for each request.
+""",
+}
 
 
 def write_page(folder: Path) -> None:
     """Write the page from a folder of records."""
     records = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
-    head = _HEAD.format(
+    page = _HEAD.format(
         date=datetime.now(UTC).date(),
         cores=os.cpu_count(),
         machine=platform.machine(),
         system=f"{platform.system()} {platform.release().partition('-')[0]}",
     )
-    PAGE.write_text(head + "".join(map(_row, records)), encoding="utf-8")
+    for table, head in _TABLES.items():
+        if rows := [_row(record) for record in records if record["table"] == table]:
+            page += head.format(kubernetes=PROGRAMS.version) + _COLUMNS + "".join(rows)
+    PAGE.write_text(page, encoding="utf-8")
 
 
 def _row(record: dict[str, Any]) -> str:

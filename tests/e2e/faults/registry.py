@@ -42,10 +42,10 @@ class Registry:
         XGBoost's own predictions of the instances, by each good version.
     """
 
-    def __init__(self, folder: Path, port: int, empty_database: Path) -> None:
-        self._folder, self._port, self._empty_database = folder, port, empty_database
+    def __init__(self, folder: Path, port: int, empty_database: Path, host: str = "127.0.0.1") -> None:
+        self._folder, self._port, self._empty_database, self._host = folder, port, empty_database, host
         self._running = ExitStack()
-        self.uri = f"http://127.0.0.1:{port}"
+        self.uri = f"http://{host}:{port}"
         self.start()
         self._store = MlflowStore(self.uri)
         table = make_table(_N_INSTANCES, seed=3)
@@ -59,7 +59,9 @@ class Registry:
 
     def start(self) -> None:
         """Run the server, with all that it had."""
-        self._process = self._running.enter_context(run_mlflow_server(self._folder, self._port, self._empty_database))
+        self._process = self._running.enter_context(
+            run_mlflow_server(self._folder, self._port, self._empty_database, self._host)
+        )
 
     def stop(self) -> None:
         """End it: nobody listens any more."""
