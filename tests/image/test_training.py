@@ -14,7 +14,7 @@ pytestmark = pytest.mark.image
 
 
 def test_it_trains_and_says_of_which_commit(engine: Engine, training: str, tmp_path: Path) -> None:
-    """No network, a read-only root, and in the end a model version in the store, with the image's commit."""
+    """No network, a read-only root; in the end a model version is in the store, with the image's commit."""
     tmp_path.chmod(0o777)
     folders = ["--volume", f"{tmp_path}:/store:rw", "--workdir", "/store", "--tmpfs", "/tmp:mode=1777"]  # noqa: S108
     options = (*LOCKED_DOWN, *folders, "--memory", "1g", "--env", "MLFLOW_TRACKING_URI=sqlite:////store/mlflow.db")
@@ -25,4 +25,4 @@ def test_it_trains_and_says_of_which_commit(engine: Engine, training: str, tmp_p
     with sqlite3.connect(tmp_path / "mlflow.db") as store:
         tags = dict(store.execute("select key, value from tags"))
     labels = engine.inspect(training)["Config"]["Labels"]
-    assert tags["mlflow.source.git.commit"] == labels["org.opencontainers.image.revision"]
+    assert tags["git_commit"] == labels["org.opencontainers.image.revision"]
