@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from delivery.engine import find_engine
 from delivery.errors import DeliveryFailed
-from delivery.image import Build, build_image
+from delivery.image import ROOT, Build, build_image
+from delivery.release import make_release
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image.add_argument("--build-image", metavar="IMAGE", help="the same, with a compiler and pip")
     image.add_argument("--model-uri", metavar="URI", help="the model version that is baked into `baked`")
     image.set_defaults(run=_build_image)
+    release = commands.add_parser("release", help="write a version and the changelog, commit and tag")
+    release.add_argument("version", metavar="VERSION", help="such as 1.2.0; or which part grows: major, minor, patch")
+    release.set_defaults(run=_make_release)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -38,6 +43,11 @@ def _build_image(given: argparse.Namespace) -> None:
     for target in given.targets:
         build = Build(target, given.device, given.base_image, given.build_image, given.model_uri)
         print(build_image(build, engine))
+
+
+def _make_release(given: argparse.Namespace) -> None:
+    tag = make_release(ROOT, given.version, datetime.now(UTC).date())
+    print(f"{tag} is committed and tagged here. To publish it: git push --atomic origin HEAD {tag}")
 
 
 if __name__ == "__main__":
