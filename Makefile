@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test release fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test release deploy fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +92,10 @@ release: ## Write the version and the changelog, commit and tag: VERSION=1.2.0, 
 	@$(if $(or $(VERSION),$(PART)),,echo "which? make release VERSION=1.2.0, or PART=major, minor or patch" >&2; exit 2)
 	@$(INSTALL) bootstrap
 	@$(BIN)/python -m delivery release $(or $(VERSION),$(PART))
+
+deploy: ## Roll IMAGE=…@sha256:… out with kubectl, and back if it does not serve; ARGS="--namespace NAME"
+	@$(INSTALL) bootstrap
+	@$(BIN)/python -m delivery deploy "$(IMAGE)" $(ARGS)
 
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev

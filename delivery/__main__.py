@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from delivery.deploy import deploy
 from delivery.engine import find_engine
 from delivery.errors import DeliveryFailed
 from delivery.image import ROOT, Build, build_image
+from delivery.kubectl import Deployment
 from delivery.release import make_release
 
 
@@ -29,6 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     release = commands.add_parser("release", help="write a version and the changelog, commit and tag")
     release.add_argument("version", metavar="VERSION", help="such as 1.2.0; or which part grows: major, minor, patch")
     release.set_defaults(run=_make_release)
+    deployed = commands.add_parser("deploy", help="roll an image out with kubectl, and back if it does not serve")
+    deployed.add_argument("image", metavar="IMAGE", help="by its digest, as in ghcr.io/somebody/treeserve@sha256:…")
+    deployed.add_argument("--namespace", default="treeserve", metavar="NAME", help="of the Deployment [treeserve]")
+    deployed.add_argument(
+        "--deployment", default="treeserve", metavar="NAME", help="whose image it becomes [treeserve]"
+    )
+    deployed.add_argument("--timeout", type=int, default=1800, metavar="S", help="for the pods to be ready [1800]")
+    deployed.set_defaults(run=_deploy)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -48,6 +59,13 @@ def _build_image(given: argparse.Namespace) -> None:
 def _make_release(given: argparse.Namespace) -> None:
     tag = make_release(ROOT, given.version, datetime.now(UTC).date())
     print(f"{tag} is committed and tagged here. To publish it: git push --atomic origin HEAD {tag}")
+
+
+def _deploy(given: argparse.Namespace) -> None:
+    # What is told to end goes back first, as one does who is interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    deployment = Deployment(given.namespace, given.deployment, "treeserve")
+    deploy(deployment, given.image, given.timeout, lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":
