@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image.add_argument("--build-image", metavar="IMAGE", help="the same, with a compiler and pip")
     image.add_argument("--model-uri", metavar="URI", help="the model version that is baked into `baked`")
     image.set_defaults(run=_build_image)
+    materials = commands.add_parser("materials", help="list what is in images: CycloneDX, and licences")
+    materials.add_argument("targets", nargs="+", choices=("serving", "baked", "training"), metavar="TARGET")
+    materials.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="whose images [cpu]")
+    materials.set_defaults(run=_write_materials)
     release = commands.add_parser("release", help="write a version and the changelog, commit and tag")
     release.add_argument("version", metavar="VERSION", help="such as 1.2.0; or which part grows: major, minor, patch")
     release.set_defaults(run=_make_release)
@@ -54,6 +58,15 @@ def _build_image(given: argparse.Namespace) -> None:
     for target in given.targets:
         build = Build(target, given.device, given.base_image, given.build_image, given.model_uri)
         print(build_image(build, engine))
+
+
+def _write_materials(given: argparse.Namespace) -> None:
+    from delivery.materials import write_materials  # which needs what building an image does not
+
+    engine = find_engine()
+    for target in given.targets:
+        for path in write_materials(engine, Build(target, given.device).tag, ROOT / "build" / "image", target):
+            print(path.relative_to(ROOT))
 
 
 def _make_release(given: argparse.Namespace) -> None:
