@@ -19,7 +19,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials release deploy fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -91,6 +91,11 @@ image-test: ## Build the images and run them as operators do; needs Docker or Po
 materials: ## List what is in the images, as CycloneDX and by licence, in build/image; DEVICE=cuda for those for GPUs
 	@$(INSTALL) dev
 	@$(BIN)/python -m delivery materials serving training $(if $(DEVICE),--device $(DEVICE))
+
+audit: ## Ask OSV for known vulnerabilities of all locked packages; exceptions are in requirements/advisories.toml
+	@$(INSTALL) bootstrap
+	@$(INSTALL) delivery build/delivery/environment
+	@$(BIN)/python -m delivery audit build/delivery/environment/bin/pip-audit
 
 release: ## Write the version and the changelog, commit and tag: VERSION=1.2.0, or PART=minor
 	@$(if $(or $(VERSION),$(PART)),,echo "which? make release VERSION=1.2.0, or PART=major, minor or patch" >&2; exit 2)

@@ -7,7 +7,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from delivery.audit import EXCEPTIONS, audit, read_exceptions
 from delivery.deploy import deploy
 from delivery.engine import find_engine
 from delivery.errors import DeliveryFailed
@@ -33,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     materials.add_argument("targets", nargs="+", choices=("serving", "baked", "training"), metavar="TARGET")
     materials.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="whose images [cpu]")
     materials.set_defaults(run=_write_materials)
+    audited = commands.add_parser("audit", help="ask for known vulnerabilities of all that is locked")
+    audited.add_argument("program", type=Path, metavar="PIP_AUDIT", help="where pip-audit is")
+    audited.set_defaults(run=_audit)
     release = commands.add_parser("release", help="write a version and the changelog, commit and tag")
     release.add_argument("version", metavar="VERSION", help="such as 1.2.0; or which part grows: major, minor, patch")
     release.set_defaults(run=_make_release)
@@ -67,6 +72,11 @@ def _write_materials(given: argparse.Namespace) -> None:
     for target in given.targets:
         for path in write_materials(engine, Build(target, given.device).tag, ROOT / "build" / "image", target):
             print(path.relative_to(ROOT))
+
+
+def _audit(given: argparse.Namespace) -> None:
+    exceptions = read_exceptions(ROOT / EXCEPTIONS, datetime.now(UTC).date())
+    audit(given.program, sorted((ROOT / "requirements").glob("*.txt")), exceptions)
 
 
 def _make_release(given: argparse.Namespace) -> None:

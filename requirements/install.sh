@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-set_name=${1:?usage: requirements/install.sh train|dev|bootstrap|serve|otel|bench|kubernetes [FOLDER]}
+set_name=${1:?usage: requirements/install.sh train|dev|bootstrap|serve|otel|bench|kubernetes|delivery [FOLDER]}
 venv=${2:-.venv}
 python=$venv/bin/python
 newest_python=14 # of Python 3: the newest that every locked package has a build for

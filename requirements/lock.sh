@@ -23,5 +23,6 @@ compile serve --constraint requirements/dev.txt
 compile otel requirements/serve.in --constraint requirements/dev.txt
 compile bench --constraint requirements/dev.txt "$@"
 compile kubernetes --constraint requirements/dev.txt "$@"
+compile delivery --constraint requirements/dev.txt "$@"
 compile bootstrap --constraint requirements/dev.txt "$@"
 compile cuda --no-deps --constraint requirements/dev.txt
