@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 INSTALL := requirements/install.sh
 BIN := .venv/bin
+ACTIONLINT := build/delivery/actionlint-v1.7.12
 
 # The Python that .venv is made with: python3, or another one that fits. PYTHON=/path/to/python3 names one.
 export PYTHON
@@ -19,7 +20,7 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -105,6 +106,16 @@ release: ## Write the version and the changelog, commit and tag: VERSION=1.2.0, 
 deploy: ## Roll IMAGE=…@sha256:… out with kubectl, and back if it does not serve; ARGS="--namespace NAME"
 	@$(INSTALL) bootstrap
 	@$(BIN)/python -m delivery deploy "$(IMAGE)" $(ARGS)
+
+workflows-check: $(ACTIONLINT) ## Check .github/ with actionlint and zizmor; needs Go
+	@$(INSTALL) delivery build/delivery/environment
+	@$(ACTIONLINT) -shellcheck build/delivery/environment/bin/shellcheck
+	@build/delivery/environment/bin/zizmor --quiet --offline --pedantic .github
+
+$(ACTIONLINT):
+	@mkdir -p $(@D)
+	@cd $(@D) && GOBIN=$(abspath $(@D)) go install -trimpath github.com/rhysd/actionlint/cmd/actionlint@$(lastword $(subst -, ,$(@F)))
+	@mv $(@D)/actionlint $@
 
 fuzz: ## Feed the compiled parts damaged models and bodies under the sanitizers, SECONDS=600 each; SEED= says which
 	@$(INSTALL) dev
