@@ -174,6 +174,12 @@ class Experiment:
             raise RegistryUnusable(
                 f"MLflow at {self._uri} cannot be used: {error}; is MLFLOW_TRACKING_URI right?"
             ) from error
+        except ModuleNotFoundError as error:
+            raise RegistryUnusable(
+                f"MLflow at {self._uri} keeps its files where only the Python module {error.name!r} can put them: "
+                f"install it beside training (pip install {error.name}), or let the server hand them out "
+                "(mlflow server --artifacts-destination)"
+            ) from error
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in {"mlflow", "sqlalchemy"}:
                 raise

@@ -24,5 +24,7 @@ compile otel requirements/serve.in --constraint requirements/dev.txt
 compile bench --constraint requirements/dev.txt "$@"
 compile kubernetes --constraint requirements/dev.txt "$@"
 compile delivery --constraint requirements/dev.txt "$@"
+compile stores --constraint requirements/dev.txt "$@"
+compile mlflow-server --constraint requirements/dev.txt --constraint requirements/stores.txt
 compile bootstrap --constraint requirements/dev.txt "$@"
 compile cuda --no-deps --constraint requirements/dev.txt

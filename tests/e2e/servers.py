@@ -48,9 +48,9 @@ class Server:
         predictions: list[float] = response.json()["predictions"]
         return predictions
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, at_most_s: float = 30) -> None:
         """Return once /readyz answers 200."""
-        for _ in wait(30, every_s=0.05):
+        for _ in wait(at_most_s, every_s=0.05):
             assert self.process.poll() is None, self.output
             try:
                 if self.get("/readyz").status_code == 200:
