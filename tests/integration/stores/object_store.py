@@ -23,6 +23,7 @@ class ObjectStore:
 
     url: str
     bucket: str
+    requests: Path  # a line each, with the path and the query
 
     @property
     def variables(self) -> dict[str, str]:
@@ -40,7 +41,7 @@ class ObjectStore:
 def run_object_store(program: Path, folder: Path) -> Iterator[ObjectStore]:
     """Run moto's server, and make the bucket."""
     port = free_port()
-    store = ObjectStore(f"http://127.0.0.1:{port}", "models")
+    store = ObjectStore(f"http://127.0.0.1:{port}", "models", folder / "moto" / "stderr")
     command = [str(program), "--host", "127.0.0.1", "--port", str(port)]
     with run_process(command, clean_environment(folder), folder / "moto") as process:
         for _ in wait(60, every_s=0.1):

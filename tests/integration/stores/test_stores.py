@@ -91,6 +91,9 @@ def test_a_model_is_trained_and_served_through_the_server(
         if standing(server)["version"] == standing(restarted)["version"] == "1":
             break
     assert server.predict(example(server)) == restarted.predict(example(server)) == first
+    # An address that MLflow has signed for a client would say so; the store may be where MLflow alone reaches it.
+    assert "/models/proxied/" in object_store.requests.read_text()
+    assert "X-Amz-Signature" not in object_store.requests.read_text()
 
 
 @pytest.fixture(scope="module")
