@@ -20,7 +20,14 @@ ifeq ($(origin PORT),command line)
 export TREESERVE_PORT := $(PORT)
 endif
 
-.PHONY: help install run train mlflow-ui test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers lint typecheck format lock clean
+# For `make up` and `make down`.
+COMPOSE ?= $(firstword $(foreach program,docker docker-compose podman-compose,$(if $(shell command -v $(program) 2>/dev/null),$(program))))
+COMPOSE_COMMAND = $(patsubst docker,docker compose,$(COMPOSE)) $(foreach profile,$(PROFILES),--profile $(profile))
+ifdef MLFLOW_PORT
+export MLFLOW_PORT
+endif
+
+.PHONY: help install run train mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +59,21 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --registry-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \
 	           --workers 2 --uvicorn-opts "--log-level warning" ;; \
 	esac
+
+up: .env ## Run it with MLflow, PostgreSQL and S3 by Compose; more in PROFILES="monitoring logs", COMPOSE=podman-compose
+	@$(COMPOSE_COMMAND) up --detach
+	@echo "The service: http://127.0.0.1:$${TREESERVE_PORT:-8080}/docs   MLflow: http://127.0.0.1:$${MLFLOW_PORT:-5000}"
+
+down: PROFILES = monitoring logs
+down: .env ## Stop what `make up` has started; ARGS=--volumes deletes its data too
+	@$(COMPOSE_COMMAND) down $(ARGS)
+
+# What docker-compose.yml wants to know and nobody else should. PostgreSQL and Grafana take them when they start for the first
+# time, so a new file fits new volumes only.
+.env:
+	@umask 077; for name in POSTGRES_PASSWORD S3_SECRET_KEY GRAFANA_PASSWORD; do \
+	    echo "$$name=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"; \
+	done >.env.new && mv .env.new .env && echo "Made .env, with passwords of this machine's own"
 
 test: lint typecheck ## Check format, lint and types, then run the tests; pytest's options in ARGS="-k drift"
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
