@@ -3,6 +3,7 @@
 #   serving    what runs `treeserve serve`: no compiler, no pip, no shell needed, any user, a read-only root
 #   baked      serving, with a model version in it: for where there is no registry
 #   training   what runs `python -m model …`
+#   mlflow     the MLflow server of docker-compose.yml
 #
 # DEVICE=cuda takes the XGBoost that computes on NVIDIA's GPUs. Of the host's package index, mirror and certificates the
 # build learns by secrets, which no layer keeps.
@@ -54,6 +55,13 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
     fi
 RUN /opt/treeserve/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/treeserve/lib
 
+FROM build AS mlflow-dependencies
+COPY requirements/ requirements/
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem,target=/etc/pip-ca.pem \
+    pip install --require-hashes --only-binary :all: \
+        -r requirements/mlflow-server.txt
+RUN /opt/treeserve/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/treeserve/lib
+
 # The project itself, as a tree of files that is laid over the dependencies'.
 FROM build AS package
 COPY pyproject.toml README.md LICENSE ./
@@ -71,7 +79,7 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash -x 'test|idlelib
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && \
     groupadd --gid 10001 treeserve && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin treeserve && \
-    install -d -o 10001 -g 10001 /var/cache/treeserve
+    install -d -o 10001 -g 10001 /var/cache/treeserve /var/log/treeserve
 ENV PATH=/opt/treeserve/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -93,6 +101,22 @@ LABEL org.opencontainers.image.title="treeserve-training" \
       org.opencontainers.image.base.digest="${BASE_DIGEST}"
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "model"]
+
+# ---------------------------------------------------------------------------------------------------------------------
+FROM runtime AS mlflow
+COPY --from=mlflow-dependencies /opt/treeserve /opt/treeserve
+ARG VERSION COMMIT CREATED BASE_IMAGE BASE_DIGEST
+LABEL org.opencontainers.image.title="treeserve-mlflow" \
+      org.opencontainers.image.description="MLflow's server, with the clients of PostgreSQL and S3" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${COMMIT}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST}"
+USER 10001:10001
+EXPOSE 5000
+ENTRYPOINT ["mlflow"]
 
 # ---------------------------------------------------------------------------------------------------------------------
 FROM runtime AS serving

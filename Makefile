@@ -104,12 +104,13 @@ reliability: ## Break a service's surroundings under load, and write what is see
 
 image: ## Build the images with Docker or Podman; DEVICE=cuda for GPUs, MODEL_URI= bakes a model version in
 	@$(INSTALL) $(if $(MODEL_URI),train,bootstrap)
-	@$(BIN)/python -m delivery image $(if $(MODEL_URI),baked --model-uri "$(MODEL_URI)",serving training) \
+	@$(BIN)/python -m delivery image $(if $(MODEL_URI),baked --model-uri "$(MODEL_URI)",serving training mlflow) \
 	    $(if $(DEVICE),--device $(DEVICE)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 	    $(if $(BUILD_IMAGE),--build-image $(BUILD_IMAGE))
 
 image-test: ## Build the images and run them as operators do; needs Docker or Podman
 	@$(INSTALL) dev
+	@$(INSTALL) stores build/stores
 	@$(BIN)/python -m pytest -n 0 -m image $(ARGS)
 
 materials: ## List what is in the images, as CycloneDX and by licence, in build/image; DEVICE=cuda for those for GPUs

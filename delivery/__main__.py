@@ -24,7 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     image = commands.add_parser("image", help="build an image with Docker or Podman")
     image.add_argument(
-        "targets", nargs="+", choices=("serving", "baked", "training"), metavar="TARGET", help="the Dockerfile's"
+        "targets",
+        nargs="+",
+        choices=("serving", "baked", "training", "mlflow"),
+        metavar="TARGET",
+        help="the Dockerfile's",
     )
     image.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what XGBoost computes on [cpu]")
     image.add_argument("--base-image", metavar="IMAGE", help="what to build on; the Dockerfile's own by default")

@@ -14,7 +14,12 @@ from delivery.errors import DeliveryFailed
 from delivery.index import write_secrets
 
 ROOT = Path(__file__).parents[1]
-_NAMES = {"serving": "treeserve", "baked": "treeserve-baked", "training": "treeserve-training"}
+_NAMES = {
+    "serving": "treeserve",
+    "baked": "treeserve-baked",
+    "training": "treeserve-training",
+    "mlflow": "treeserve-mlflow",
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Build:
     Attributes
     ----------
     target : str
-        A target of the Dockerfile: ``serving``, ``training`` or ``baked``.
+        A target of the Dockerfile: ``serving``, ``training``, ``baked`` or ``mlflow``.
     device : str
         ``cpu`` or ``cuda``.
     base_image, build_image : str or None
