@@ -56,7 +56,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
 RUN /opt/treeserve/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/treeserve/lib
 
 FROM build AS mlflow-dependencies
-COPY requirements/ requirements/
+COPY requirements/mlflow-server.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem,target=/etc/pip-ca.pem \
     pip install --require-hashes --only-binary :all: \
         -r requirements/mlflow-server.txt
