@@ -15,6 +15,8 @@ ARG DEVICE=cpu
 
 # ---------------------------------------------------------------------------------------------------------------------
 FROM ${BUILD_IMAGE} AS build
+ARG DEVICE
+RUN case ${DEVICE} in cpu | cuda) ;; *) echo "DEVICE is cpu or cuda, and not ${DEVICE}" >&2; exit 1 ;; esac
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1 PIP_NO_DEPS=1
 RUN python3 -m venv --without-pip /opt/treeserve
@@ -74,6 +76,11 @@ RUN pip install --root /package --no-index --no-build-isolation . && \
 
 # ---------------------------------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS runtime
+# What official Python images bring to install packages with, which nobody will.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
+        /usr/local/lib/python3*/site-packages/setuptools* /usr/local/lib/python3*/site-packages/wheel* \
+        /usr/local/lib/python3*/site-packages/pkg_resources /usr/local/lib/python3*/site-packages/_distutils_hack \
+        /usr/local/lib/python3*/site-packages/distutils-precedence.pth /usr/local/lib/python3*/ensurepip
 # Some base images come without the bytecode of Python's own library, and nobody can write it later.
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash -x 'test|idlelib|lib2to3|turtledemo|ensurepip' \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && \

@@ -21,7 +21,7 @@ export TREESERVE_PORT := $(PORT)
 endif
 
 # For `make up` and `make down`.
-COMPOSE ?= $(firstword $(foreach program,docker docker-compose podman-compose,$(if $(shell command -v $(program) 2>/dev/null),$(program))))
+COMPOSE ?= $(firstword $(foreach program,docker docker-compose podman-compose,$(if $(shell $(program) $(if $(filter docker,$(program)),compose) version 2>/dev/null),$(program))))
 COMPOSE_COMMAND = $(patsubst docker,docker compose,$(COMPOSE)) $(foreach profile,$(PROFILES),--profile $(profile))
 ifdef MLFLOW_PORT
 export MLFLOW_PORT
@@ -60,7 +60,8 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	           --workers 2 --uvicorn-opts "--log-level warning" ;; \
 	esac
 
-up: .env ## Run it with MLflow, PostgreSQL and S3 by Compose; more in PROFILES="monitoring logs", COMPOSE=podman-compose
+up: .env image ## Run it with MLflow, PostgreSQL and S3 by Compose; more in PROFILES="monitoring logs", COMPOSE=podman-compose
+	@$(if $(COMPOSE),,echo "none of docker compose, docker-compose and podman-compose is here: install one" >&2; exit 1)
 	@$(COMPOSE_COMMAND) up --detach
 	@echo "The service: http://127.0.0.1:$${TREESERVE_PORT:-8080}/docs   MLflow: http://127.0.0.1:$${MLFLOW_PORT:-5000}"
 
@@ -115,7 +116,7 @@ image-test: ## Build the images and run them as operators do; needs Docker or Po
 
 materials: ## List what is in the images, as CycloneDX and by licence, in build/image; DEVICE=cuda for those for GPUs
 	@$(INSTALL) dev
-	@$(BIN)/python -m delivery materials serving training $(if $(DEVICE),--device $(DEVICE))
+	@$(BIN)/python -m delivery materials serving training $(if $(DEVICE),,mlflow) $(if $(DEVICE),--device $(DEVICE))
 
 audit: ## Ask OSV for known vulnerabilities of all locked packages; exceptions are in requirements/advisories.toml
 	@$(INSTALL) bootstrap

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image.add_argument("--model-uri", metavar="URI", help="the model version that is baked into `baked`")
     image.set_defaults(run=_build_image)
     materials = commands.add_parser("materials", help="list what is in images: CycloneDX, and licences")
-    materials.add_argument("targets", nargs="+", choices=("serving", "baked", "training"), metavar="TARGET")
+    materials.add_argument("targets", nargs="+", choices=("serving", "training", "mlflow"), metavar="TARGET")
     materials.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="whose images [cpu]")
     materials.set_defaults(run=_write_materials)
     audited = commands.add_parser("audit", help="ask for known vulnerabilities of all that is locked")

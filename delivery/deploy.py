@@ -49,19 +49,31 @@ def deploy(deployment: Deployment, image: str, patience_s: int, say: Callable[[s
         deployment.wait(patience_s)
         _try_pods(deployment, image, say)
     except DeliveryFailed as failure:
-        say(str(failure))
-        _say_of_pods(deployment, image, say)
-        _go_back(deployment, revision, patience_s, failure)
+        _go_back(deployment, image, revision, patience_s, failure, say)
         raise DeliveryFailed(f"{image} does not serve, and {before} does again: {failure}") from None
-    except KeyboardInterrupt:  # a cancelled deployment is not left half done
+    except BaseException:  # cancelled, or a fault of ours: nothing is left half done
         deployment.undo(revision)
         raise
     say(f"{image} serves")
 
 
-def _go_back(deployment: Deployment, revision: str, patience_s: int, failure: DeliveryFailed) -> None:
+def _go_back(
+    deployment: Deployment,
+    image: str,
+    revision: str,
+    patience_s: int,
+    failure: DeliveryFailed,
+    say: Callable[[str], object],
+) -> None:
+    pods: list[str] = []
     try:
-        deployment.undo(revision)
+        try:
+            pods = _names(deployment, image)  # they are not counted among its own any more when they are to end
+        finally:
+            deployment.undo(revision)  # whatever interrupts the rest
+        say(str(failure))
+        for pod in pods[:1]:
+            say(f"{pod} said last:\n{_log_of(deployment, pod)}")
         deployment.wait(patience_s)
     except DeliveryFailed as error:
         raise DeliveryFailed(f"{failure}; and revision {revision} does not come back either: {error}") from None
@@ -96,10 +108,8 @@ def _names(deployment: Deployment, image: str) -> list[str]:
     return [pod["metadata"]["name"] for pod in deployment.pods(image)]
 
 
-def _say_of_pods(deployment: Deployment, image: str, say: Callable[[str], object]) -> None:
-    """Show the log of one of the pods, which are gone a moment later."""
+def _log_of(deployment: Deployment, pod: str) -> str:
     try:
-        for pod in _names(deployment, image)[:1]:
-            say(f"{pod} said last:\n{deployment.log(pod)}")
-    except DeliveryFailed as error:
-        say(str(error))
+        return deployment.log(pod)
+    except DeliveryFailed as error:  # it has gone
+        return str(error)

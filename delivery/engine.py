@@ -27,8 +27,9 @@ class Engine:
 
     @property
     def is_podman(self) -> bool:
-        """Whether it is Podman, which differs where an image's format is concerned."""
-        return "podman" in os.path.basename(self.program)
+        """Whether it is Podman, by whichever name, which differs where an image's format is concerned."""
+        told = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False)
+        return "podman" in told.stdout
 
     def run(self, *arguments: str, stdout: int | None = None) -> str:
         """

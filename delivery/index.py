@@ -31,7 +31,7 @@ def write_secrets(folder: Path) -> dict[str, Path]:
         By the id that the Dockerfile mounts each by; empty where pip was told nothing.
     """
     settings = _pip_settings()
-    lines = [f"{name} = {settings[name]}" for name in _TAKEN if name in settings]
+    lines = [f"{name} = {' '.join(settings[name].split())}" for name in _TAKEN if name in settings]
     secrets = {}
     if certificates := settings.get("cert"):
         lines.append(f"cert = {_CERTIFICATES}")

@@ -75,10 +75,8 @@ class Deployment:
         ]
 
     def log(self, pod: str) -> str:
-        """The last that a pod's container said, or why that is not known."""
-        command = self._command("logs", f"pod/{pod}", "--container", self.container, "--tail=20")
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=_ASKING_S, check=False)
-        return (ended.stdout + ended.stderr).strip()
+        """The last that a pod's container said."""
+        return self._run("logs", f"pod/{pod}", "--container", self.container, "--tail=20").strip()
 
     @contextmanager
     def forward(self, pod: str, port: int) -> Iterator[str]:

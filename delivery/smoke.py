@@ -36,13 +36,21 @@ def try_service(url: str) -> str:
     """
     _ask(url, "GET", "/readyz", 200)
     model = _ask(url, "GET", "/model", 200)
-    example = model["input_example"]
-    answer = _ask(url, "POST", "/predict", 200, example)
-    predictions = answer["predictions"]
-    if len(predictions) != len(example["instances"]) or not all(_is_finite(prediction) for prediction in predictions):
+    answer: Any = None
+    try:
+        example = model["input_example"]
+        answer = _ask(url, "POST", "/predict", 200, example)
+        predictions = answer["predictions"]
+        is_right = len(predictions) == len(example["instances"]) and all(map(_is_finite, predictions))
+        served = f"{model['name']} {model['version']}"
+    except (KeyError, TypeError):
+        raise DeliveryFailed(
+            f"/model or /predict does not answer as treeserve does: {str(answer or model)[:200]}"
+        ) from None
+    if not is_right:
         raise DeliveryFailed(f"/predict answers {len(example['instances'])} instances with {str(predictions)[:200]}")
     _ask(url, "POST", "/predict", 422, {"instances": [{"no such feature": 1}]})
-    return f"{model['name']} {model['version']}"
+    return served
 
 
 def _is_finite(prediction: Any) -> bool:

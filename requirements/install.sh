@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-set_name=${1:?usage: requirements/install.sh train|dev|bootstrap|serve|otel|bench|kubernetes|delivery [FOLDER]}
+set_name=${1:?usage: requirements/install.sh train|dev|bootstrap|serve|otel|bench|kubernetes|delivery|stores [FOLDER]}
 venv=${2:-.venv}
 python=$venv/bin/python
 newest_python=14 # of Python 3: the newest that every locked package has a build for
@@ -26,7 +26,7 @@ fail() {
 whereabouts() { "$python" -c 'import sys; print(sys.prefix, *sys.version_info[:2])' 2>/dev/null || true; }
 
 # What a set is installed from: its lock file, and all that the project itself is built from.
-fingerprint() { cksum "requirements/$1.txt" requirements/{serve,otel}.in pyproject.toml app/__init__.py app/{forest/kernel,wire/codec}/*; }
+fingerprint() { cksum "requirements/$1.txt" requirements/{serve,otel}.in pyproject.toml app/__init__.py app/{forest/kernel,wire/codec,observed/counting}/*; }
 
 # An installation that ended early after it had begun to lay files: what it left can look whole, and is not to be trusted.
 is_damaged() { [ -e $venv/.installing ] && [ -n "$(find $venv/lib/*/site-packages -maxdepth 0 -newer $venv/.installing)" ]; }

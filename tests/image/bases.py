@@ -15,6 +15,10 @@ from delivery.engine import Engine
 
 BASE_IMAGE = "localhost/treeserve-base:bookworm"
 BUILD_IMAGE = "localhost/treeserve-build:bookworm"
+_PIP = (
+    "mkdir -p /usr/local/lib/python3.11/site-packages/pip && "
+    "printf '#!/bin/sh\\n' >/usr/local/bin/pip3 && chmod 755 /usr/local/bin/pip3"
+)
 _COMPILER = ("gcc", "libc6-dev", "python3-dev", "python3-pip", "python3-venv")
 _MMDEBSTRAP = (
     "mmdebstrap",
@@ -49,8 +53,11 @@ def make_bases(engine: Engine, folder: Path) -> None:
     if not engine.has(BASE_IMAGE):
         archive = folder / "base.tar"
         subprocess.run([*_MMDEBSTRAP, str(archive)], check=True)
-        engine.run("import", str(archive), BASE_IMAGE)
+        engine.run("import", str(archive), f"{BASE_IMAGE}-bare")
         archive.unlink()
+        # As the official image has it, and no image of ours may.
+        (folder / "Dockerfile").write_text(f"FROM {BASE_IMAGE}-bare\nRUN {_PIP}\n")
+        engine.run("build", "--quiet", "--tag", BASE_IMAGE, str(folder))
     if not engine.has(BUILD_IMAGE):
         install = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(_COMPILER)}"
         (folder / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN {install} >/dev/null\n")

@@ -73,14 +73,18 @@ def rows(n_rows: int) -> FloatMatrix:
     return np.zeros((n_rows, 4), np.float32)
 
 
-def test_without_a_gpu_nothing_changes(predictor: Predictor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_nothing_changes(
+    predictor: Predictor, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """By default; and where one was asked for, nothing starts."""
 
     def no_gpu() -> None:
         raise CudaFailed("there is none")
 
     monkeypatch.setattr(acceleration, "Gpu", no_gpu)
-    assert Accelerator("auto")(predictor, folder) is predictor
+    with caplog.at_level(logging.INFO):
+        assert Accelerator("auto")(predictor, folder) is predictor
+    assert "the processor answers: there is none" in caplog.text
     with pytest.raises(SettingsInvalid, match=r"TREESERVE_DEVICE is cuda, and there is none; .*auto or cpu"):
         Accelerator("cuda")
 

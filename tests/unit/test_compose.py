@@ -17,9 +17,24 @@ from app import __version__
 from app.settings import PREFIX, Settings
 from tests.processes import PROJECT
 
+
+def load_strictly(text: str) -> Any:
+    """As Compose itself reads YAML, which a key that is there twice ends; PyYAML, and older Composes, take the last."""
+
+    class Loader(yaml.SafeLoader):
+        """One that refuses such a key."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+            assert len(keys) == len(set(keys)), f"{sorted({key for key in keys if keys.count(key) > 1})} twice"
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)  # noqa: S506  a safe one
+
+
 FILE = PROJECT / "docker-compose.yml"
 TEXT = FILE.read_text(encoding="utf-8")
-COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+COMPOSE: dict[str, Any] = load_strictly(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 ONE_SHOT = {"training", "logs-setup"}
 SECRETS = {"POSTGRES_PASSWORD", "S3_SECRET_KEY", "GRAFANA_PASSWORD"}
@@ -38,6 +53,12 @@ def test_compose_takes_the_file() -> None:
     ended = subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert set(ended.stdout.split()) == set(SERVICES)
+
+
+def test_a_key_that_is_there_twice_is_seen() -> None:
+    """Whatever reads the file here."""
+    with pytest.raises(AssertionError, match="twice"):
+        load_strictly("volumes: {a: }\nvolumes: {b: }\n")
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -25,7 +25,7 @@ Written by `make reliability`; do not edit.
 
 Callers ask without pause, and compare every answer with XGBoost's own for the version that it names. *Failed* is every
 request that was not answered with status 200, *wrong* every answer that is not, to the last bit, what it should be.
-`make test-all` runs the same tests, and fails if one request fails.
+The tests of both tables fail if one request fails; `make test-all` runs those of processes.
 
 Measured {date} on {cores} cores, {machine}, {system}, beside the callers and MLflow.
 """

@@ -72,6 +72,9 @@ def test_what_predicts_passes(predictions: str) -> None:
         ({"example": (200, '{"predictions": [0.5, NaN]}')}, "answers 2 instances with"),
         ({"example": (200, '{"predictions": [0.5, null]}')}, "answers 2 instances with"),
         ({"example": (200, '{"predictions": [[], []]}')}, "answers 2 instances with"),
+        ({"example": (200, "[]")}, "does not answer as treeserve does"),
+        ({"example": (200, '{"predictions": 1}')}, "does not answer as treeserve does"),
+        ({"model": (200, "{}")}, "does not answer as treeserve does: {}"),
         ({"fault": (200, '{"predictions": [0.5]}')}, "/predict answers 200, not 422"),
     ],
 )
