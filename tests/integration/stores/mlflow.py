@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.integration.mlflow_store import load_mlflow
 from tests.integration.stores.postgres import Postgres
@@ -63,7 +64,16 @@ class Mlflow:
             command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=180
         )
 
+    def register_again(self) -> str:
+        """Register the files of version 1 once more; the new version."""
+        client = self._client
+        model_id = client.get_model_version_by_alias("flight-delay", "champion").source.removeprefix("models:/")
+        return str(client.create_model_version("flight-delay", f"models:/{model_id}", model_id=model_id).version)
+
     def promote(self, version: str) -> None:
         """Move the alias."""
-        client = load_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        client.set_registered_model_alias("flight-delay", "champion", version)
+        self._client.set_registered_model_alias("flight-delay", "champion", version)
+
+    @property
+    def _client(self) -> Any:
+        return load_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
