@@ -20,7 +20,10 @@ from tests.integration.stores.object_store import ObjectStore
 from tests.integration.stores.postgres import Postgres
 from tests.services import wait
 
-pytestmark = pytest.mark.stores
+pytestmark = [
+    pytest.mark.stores,
+    pytest.mark.alone,
+]  # three servers and a training, which faults beside it would starve
 
 
 def standing(server: Server) -> dict[str, Any]:
