@@ -1,4 +1,4 @@
-# The service and the training side, each in an image of its own: `make image`, and docs/operations.md, "In a container".
+# The service and the training side, each in an image of its own: `make image`, and docs/images.md.
 #
 #   serving    what runs `treeserve serve`: no compiler, no pip, no shell needed, any user, a read-only root
 #   baked      serving, with a model version in it: for where there is no registry
@@ -88,6 +88,8 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash -x 'test|idlelib
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin treeserve && \
     install -d -o 10001 -g 10001 /var/cache/treeserve /var/log/treeserve
 ENV PATH=/opt/treeserve/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# Version, commit and base are labelled by `delivery/image.py`, which knows them.
+LABEL org.opencontainers.image.licenses="Apache-2.0"
 
 # ---------------------------------------------------------------------------------------------------------------------
 FROM runtime AS training
@@ -96,31 +98,18 @@ COPY --from=package /package/ /
 COPY model /srv/treeserve/model
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /srv/treeserve
 WORKDIR /srv/treeserve
-ARG VERSION COMMIT CREATED BASE_IMAGE BASE_DIGEST
+ARG COMMIT
 ENV GIT_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.title="treeserve-training" \
-      org.opencontainers.image.description="Train, evaluate, register and watch over the models that treeserve serves" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${COMMIT}" \
-      org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.base.name="${BASE_IMAGE}" \
-      org.opencontainers.image.base.digest="${BASE_DIGEST}"
+      org.opencontainers.image.description="Train, evaluate, register and watch over the models that treeserve serves"
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "model"]
 
 # ---------------------------------------------------------------------------------------------------------------------
 FROM runtime AS mlflow
 COPY --from=mlflow-dependencies /opt/treeserve /opt/treeserve
-ARG VERSION COMMIT CREATED BASE_IMAGE BASE_DIGEST
 LABEL org.opencontainers.image.title="treeserve-mlflow" \
-      org.opencontainers.image.description="MLflow's server, with the clients of PostgreSQL and S3" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${COMMIT}" \
-      org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.base.name="${BASE_IMAGE}" \
-      org.opencontainers.image.base.digest="${BASE_DIGEST}"
+      org.opencontainers.image.description="MLflow's server, with the clients of PostgreSQL and S3"
 USER 10001:10001
 EXPOSE 5000
 ENTRYPOINT ["mlflow"]
@@ -130,15 +119,8 @@ FROM runtime AS serving
 COPY --from=serving-dependencies /opt/treeserve /opt/treeserve
 COPY --from=package /package/ /
 ENV TREESERVE_HOST=0.0.0.0 TREESERVE_CACHE_DIR=/var/cache/treeserve
-ARG VERSION COMMIT CREATED BASE_IMAGE BASE_DIGEST
 LABEL org.opencontainers.image.title="treeserve" \
-      org.opencontainers.image.description="Serve one XGBoost model from the MLflow registry over REST" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${COMMIT}" \
-      org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.base.name="${BASE_IMAGE}" \
-      org.opencontainers.image.base.digest="${BASE_DIGEST}"
+      org.opencontainers.image.description="Serve one XGBoost model from the MLflow registry over REST"
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "app.healthcheck"]

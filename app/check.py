@@ -9,7 +9,6 @@ from app.errors import ModelError
 from app.preparation.child import Preparation
 from app.preparation.file import read_prepared
 from app.registry.registry import MlflowRegistry
-from app.registry.store import find_tracking_uri, registry_uri
 from app.settings import Settings
 
 
@@ -28,7 +27,7 @@ def check(uri: str, settings: Settings) -> int:
     int
         0 if it may serve, 1 if it may not or cannot be had; the reason is on standard error.
     """
-    registry = MlflowRegistry(find_tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
+    registry = MlflowRegistry.of_environment(os.environ, settings.cache_dir)
     try:
         version = registry.resolve(uri)
         predictor = read_prepared(Preparation(registry, settings.cache_dir)(version))

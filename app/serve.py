@@ -20,7 +20,6 @@ from app.polling import RegistryWatch, Source
 from app.preparation.child import Preparation
 from app.preparation.last_verified import LastVerified
 from app.registry.registry import MlflowRegistry
-from app.registry.store import find_tracking_uri, registry_uri
 from app.server.listener import listen
 from app.server.run import run
 from app.settings import Settings, SettingsInvalid
@@ -47,7 +46,7 @@ def serve(settings: Settings, standard_output: LineSink) -> int:
 
 
 def _watch_registry(settings: Settings, metrics: Metrics) -> RegistryWatch:
-    registry = MlflowRegistry(find_tracking_uri(os.environ), settings.cache_dir, registry_uri(os.environ))
+    registry = MlflowRegistry.of_environment(os.environ, settings.cache_dir)
     last_verified = LastVerified(settings.cache_dir, " ".join(registry.to_json()))
     return RegistryWatch(settings, registry, Preparation(registry, settings.cache_dir), last_verified, metrics)
 

@@ -11,7 +11,6 @@ import yaml
 from app.errors import ModelError
 from app.registry.registry import MlflowRegistry
 from app.registry.resolve import REGISTRATION
-from app.registry.store import find_tracking_uri, registry_uri
 from delivery.errors import DeliveryFailed
 
 
@@ -36,7 +35,7 @@ def fetch_model(uri: str, folder: Path) -> Path:
     DeliveryFailed
         If they cannot be had.
     """
-    registry = MlflowRegistry(find_tracking_uri(os.environ), folder / "cache", registry_uri(os.environ))
+    registry = MlflowRegistry.of_environment(os.environ, folder / "cache")
     try:
         version = registry.resolve(uri)
         model = shutil.copytree(registry.fetch(version), folder / "model", symlinks=True)
@@ -44,7 +43,11 @@ def fetch_model(uri: str, folder: Path) -> Path:
         raise DeliveryFailed(f"{uri} cannot be baked in: {error}") from None
     registration = {"model_name": version.name, "model_version": version.version}
     (model / REGISTRATION).write_text(yaml.safe_dump(registration))
-    # Whoever the container runs as is to read them; a cache is its owner's alone.
-    for path in [model, *model.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    let_all_read(model)  # a cache is its owner's alone
     return model
+
+
+def let_all_read(folder: Path) -> None:
+    """Let a folder be read by whichever user a container runs as."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from app import __version__
 from delivery.engine import Engine
 from delivery.errors import DeliveryFailed
+from delivery.git import git
 from delivery.index import write_secrets
 
 ROOT = Path(__file__).parents[1]
@@ -72,8 +72,11 @@ def build_image(build: Build, engine: Engine) -> str:
     arguments = ["build", "--target", build.target, "--tag", build.tag]
     if build.build_image:
         arguments += ["--build-arg", f"BUILD_IMAGE={build.build_image}"]
-    for name, value in {"DEVICE": build.device, "BASE_IMAGE": base, **_describe(engine, base)}.items():
+    commit = _name_commit()
+    for name, value in {"DEVICE": build.device, "BASE_IMAGE": base, "COMMIT": commit}.items():
         arguments += ["--build-arg", f"{name}={value}"]
+    for name, value in _describe(engine, base, commit).items():
+        arguments += ["--label", f"org.opencontainers.image.{name}={value}"]
     if engine.is_podman:
         arguments += ["--format", "docker"]  # the other one has no HEALTHCHECK
     with tempfile.TemporaryDirectory() as folder:
@@ -93,24 +96,22 @@ def _default_base() -> str:
     return found[1]
 
 
-def _describe(engine: Engine, base: str) -> dict[str, str]:
+def _describe(engine: Engine, base: str, commit: str) -> dict[str, str]:
     """What the labels of an image say of where it comes from."""
     inspected = engine.inspect(base)
     digests = [digest.partition("@")[2] for digest in inspected.get("RepoDigests") or ()]
-    commit = _ask_git("rev-parse", "HEAD")
-    if _ask_git("status", "--porcelain"):
-        commit += "-dirty"
     return {
-        "VERSION": __version__,
-        "COMMIT": commit,
-        "CREATED": _ask_git("log", "-1", "--format=%cI"),
-        "BASE_DIGEST": digests[0] if digests else inspected["Id"],
+        "version": __version__,
+        "revision": commit,
+        "created": git(ROOT, "log", "-1", "--format=%cI"),
+        "base.name": base,
+        "base.digest": digests[0] if digests else inspected["Id"],
     }
 
 
-def _ask_git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise DeliveryFailed(f"an image says which commit it is of, and git does not know: {ended.stderr.strip()}")
-    return ended.stdout.strip()
+def _name_commit() -> str:
+    try:
+        commit = git(ROOT, "rev-parse", "HEAD")
+        return f"{commit}-dirty" if git(ROOT, "status", "--porcelain") else commit
+    except DeliveryFailed as error:
+        raise DeliveryFailed(f"an image says which commit it is of, and git does not know: {error}") from None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from datetime import date
 from pathlib import Path
 
 from delivery.errors import DeliveryFailed
+from delivery.git import git
 
 HOME = "app/__init__.py"  # the version's
 CHANGELOG = "CHANGELOG.md"
@@ -45,26 +45,26 @@ def make_release(root: Path, wanted: str, today: date) -> str:
     DeliveryFailed
         If it cannot be one; nothing has changed then.
     """
-    if changes := _git(root, "status", "--porcelain"):
+    if changes := git(root, "status", "--porcelain"):
         raise DeliveryFailed(f"a release is of what is committed, and this is not:\n{changes}")
     changelog = (root / CHANGELOG).read_text(encoding="utf-8")
     held = _find_version(root)
     version = _choose(wanted, held, _RELEASED.findall(changelog)[:1])
     tag = f"v{version}"
-    if _git(root, "tag", "--list", tag):
+    if git(root, "tag", "--list", tag):
         raise DeliveryFailed(f"{tag} is there already")
     notes = _unreleased(changelog)
 
-    before = _git(root, "rev-parse", "HEAD")
+    before = git(root, "rev-parse", "HEAD")
     try:
         dated = f"{_UNRELEASED}\n## [{version}] - {today.isoformat()}\n"
         (root / CHANGELOG).write_text(changelog.replace(_UNRELEASED, dated, 1), encoding="utf-8")
         _write_version(root, held, version)
-        _git(root, "commit", "--quiet", "--all", "--message", f"Release {version}")
+        git(root, "commit", "--quiet", "--all", "--message", f"Release {version}")
         # Of itself git takes headings for comments.
-        _git(root, "tag", "--annotate", tag, "--cleanup=whitespace", "--message", f"treeserve {version}\n\n{notes}")
+        git(root, "tag", "--annotate", tag, "--cleanup=whitespace", "--message", f"treeserve {version}\n\n{notes}")
     except BaseException:
-        _git(root, "reset", "--quiet", "--hard", before)
+        git(root, "reset", "--quiet", "--hard", before)
         raise
     return tag
 
@@ -112,16 +112,8 @@ def _unreleased(changelog: str) -> str:
 def _write_version(root: Path, held: str, version: str) -> None:
     home = root / HOME
     home.write_text(_HELD.sub(version, home.read_text(encoding="utf-8")), encoding="utf-8")
-    for name in _git(root, "ls-files", "--", *REPEATED_IN).splitlines():
+    for name in git(root, "ls-files", "--", *REPEATED_IN).splitlines():
         path = root / name
         text = path.read_text(encoding="utf-8")
         if (written := repeated(held).sub(rf"\g<1>{version}", text)) != text:
             path.write_text(written, encoding="utf-8")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise DeliveryFailed(f"git {arguments[0]} failed: {(ended.stderr or ended.stdout).strip()}")
-    return ended.stdout.strip()

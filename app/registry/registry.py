@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -16,6 +16,7 @@ from app.model_version import ModelVersion
 from app.registry import child
 from app.registry.cache import ModelCache
 from app.registry.resolve import resolve_model_uri
+from app.registry.store import find_tracking_uri, registry_uri
 
 
 class Registry(Protocol):
@@ -53,6 +54,11 @@ class MlflowRegistry:
         self._registry_uri = registry_uri or tracking_uri
         self.cache_dir = cache_dir
         self._cache = ModelCache(cache_dir)
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str], cache_dir: Path) -> MlflowRegistry:
+        """The one that ``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` name, or the project's own."""
+        return cls(find_tracking_uri(environ), cache_dir, registry_uri(environ))
 
     def to_json(self) -> list[str]:
         """What `from_json` makes the same registry of in another process."""

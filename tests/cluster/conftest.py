@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from delivery.engine import Engine
 from tests.cluster.cluster import Cluster, run_cluster
 from tests.cluster.control_plane import ControlPlane, run_control_plane
 from tests.cluster.deployment import Deployment
-from tests.cluster.images import has_image
 from tests.cluster.tools import CONTROL_PLANE, NODE, can_run_nodes, has
 from tests.e2e.faults.registry import Registry
 from tests.integration.kubernetes.tools import DEFINITIONS
@@ -38,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two nodes that have the service's image."""
     if not has(NODE) or not can_run_nodes():
         pytest.skip("there are no nodes (make cluster-tools, as root, with Podman and runc)")
-    if not has_image(IMAGE):
+    if not Engine("podman").has(IMAGE):
         pytest.skip(f"Podman has no {IMAGE} (make image)")
     with run_cluster(tmp_path_factory.mktemp("cluster"), IMAGE) as running:
         yield running

@@ -38,11 +38,6 @@ def save_image(image: str, archive: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def has_image(image: str) -> bool:
-    """Whether Podman has an image."""
-    return not subprocess.run(["podman", "image", "exists", image], check=False, timeout=60).returncode
-
-
 def _tar(files: dict[str, bytes]) -> bytes:
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:

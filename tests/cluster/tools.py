@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.processes import PROJECT
+from tests.programs import run_program
 
 _IS_ROOT = os.geteuid() == 0
 _PLACE = Path("/var/cache/treeserve") if _IS_ROOT else PROJECT / "build"
@@ -151,17 +152,7 @@ def _go(folder: Path, *arguments: str) -> str:
 
 
 def _run(folder: Path, *command: str) -> str:
-    """Run a command; what it says."""
-    environment = os.environ | {"CGO_ENABLED": "0"}
-    try:
-        ended = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=_PATIENCE_S
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise OSError(f"{' '.join(command[:5])}: {error}") from None
-    if ended.returncode:
-        raise OSError(f"{' '.join(command[:5])} failed: {ended.stderr[-2000:]}")
-    return ended.stdout
+    return run_program(*command, folder=folder, patience_s=_PATIENCE_S, variables={"CGO_ENABLED": "0"})
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery.baked_model import let_all_read
 from delivery.engine import Engine, find_engine
 from delivery.errors import DeliveryFailed
 from delivery.image import Build, build_image
@@ -53,6 +54,7 @@ def champion() -> ModelFolderBuilder:
 def model_folder(champion: ModelFolderBuilder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The champion's files, for any user to read."""
     folder = champion.write(tmp_path_factory.mktemp("champion") / "model")
-    for path in [folder, *folder.rglob("*"), *list(folder.parents)[:2]]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    let_all_read(folder)
+    for parent in list(folder.parents)[:2]:
+        parent.chmod(0o755)
     return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,6 +14,7 @@ import pytest
 
 from delivery.audit import LeftOut, audit
 from delivery.errors import DeliveryFailed
+from tests.http_servers import serving
 from tests.processes import PROJECT
 
 PIP_AUDIT = PROJECT / "build" / "delivery" / "environment" / "bin" / "pip-audit"
@@ -48,14 +48,8 @@ def osv(known: dict[str, Any], asked: list[str]) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1/query"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(HTTPServer(("127.0.0.1", 0), Answer)) as url:
+        yield f"{url}/v1/query"
 
 
 @pytest.fixture(autouse=True)

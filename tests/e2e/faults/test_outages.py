@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ import pytest
 from tests.e2e.faults.conftest import Follow, Record
 from tests.e2e.faults.registry import ALIAS_URI, Registry
 from tests.e2e.servers import Server, Start
+from tests.http_servers import serving
 from tests.services import wait
 
 pytestmark = pytest.mark.faults
@@ -48,15 +48,8 @@ class Garbage(BaseHTTPRequestHandler):
 @contextmanager
 def garbage_at(uri: str) -> Iterator[None]:
     """Let somebody else answer there."""
-    server = ThreadingHTTPServer(("127.0.0.1", urlsplit(uri).port or 0), Garbage)
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", urlsplit(uri).port or 0), Garbage)):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_registry_killed_and_returned(follow: Follow, registry: Registry, record: Record) -> None:

@@ -10,7 +10,6 @@ import email.parser
 import email.policy
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
+
+from tests.http_servers import serving
 
 POLICIES = "/_ilm/policy/"
 IMPORT = "/api/saved_objects/_import?overwrite=true"
@@ -106,14 +107,9 @@ def open_doors(node: str | None, tls: ssl.SSLContext | None = None) -> Iterator[
         def log_message(self, *_: Any) -> None:
             """A test says what went wrong by itself."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        doors.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield doors
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with serving(server) as url:
+        doors.url = url if tls is None else url.replace("http", "https", 1)
+        yield doors

@@ -29,6 +29,8 @@ pytestmark = [
 ]
 # A folder for the drawings, for whoever wants to look at them; docs/pictures has been made of them.
 PICTURES = os.environ.get("PICTURES")
+# Of fewer outcomes in a week, two that share a bin move the area under the curve by far more than bins do else.
+FEW = 30
 
 
 @pytest.fixture(scope="module")
@@ -222,13 +224,14 @@ def test_auc_is_that_of_each_week(panel: Any, outcomes: pd.DataFrame) -> None:
             if of_week["treeserve.outcome"].nunique() == 2:
                 bins = np.floor(of_week[column] / 0.01)
                 expected[(*key, role)] = roc_auc_score(of_week["treeserve.outcome"], bins)
-                exact[(*key, role)] = roc_auc_score(of_week["treeserve.outcome"], of_week[column])
+                if len(of_week) >= FEW:
+                    exact[(*key, role)] = roc_auc_score(of_week["treeserve.outcome"], of_week[column])
     drawn = rows(panel("auc"), "auc")
     found = {(row["key"], row["name"], row["as"]): row["auc"] for row in drawn}
     assert found == pytest.approx(expected)
-    assert found == pytest.approx(exact, abs=0.01)
-    assert len({key[2] for key in found}) == 2
-    assert len({key[0] for key in found}) > 3
+    assert {key: found[key] for key in exact} == pytest.approx(exact, abs=0.01)
+    assert len({key[2] for key in exact}) == 2
+    assert len({key[0] for key in exact}) > 3
 
 
 def test_auc_is_right_where_a_version_was_in_shadow_in_two_roles(node: Node) -> None:

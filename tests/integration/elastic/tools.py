@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.processes import PROJECT
+from tests.programs import run_program
 
 ELASTICSEARCH = "8.19.13"
 FILEBEAT = "v7.17.29"
@@ -128,13 +128,7 @@ def has_vega() -> bool:
 
 
 def _run(*command: str, folder: Path | None = None) -> str:
-    try:
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        raise OSError(f"{' '.join(command[:3])} took more than {_PATIENCE_S} s") from None
-    if ended.returncode:
-        raise OSError(f"{' '.join(command[:3])} failed: {(ended.stderr + ended.stdout)[-2000:]}")
-    return ended.stdout
+    return run_program(*command, folder=folder, patience_s=_PATIENCE_S)
 
 
 def main() -> int:

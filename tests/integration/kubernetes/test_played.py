@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from app import __version__
+from delivery.baked_model import let_all_read
+from delivery.engine import Engine
 from tests.boosters import make_model
 from tests.integration.kubernetes.rendering import Object, render
 from tests.integration.kubernetes.tools import missing
@@ -97,11 +99,10 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
         pytest.skip(f"not installed: {', '.join(lacking)} (make k8s-check)")
     if not shutil.which("podman"):
         pytest.skip("Podman is not installed")
-    if subprocess.run(["podman", "image", "exists", _IMAGE], check=False).returncode:
+    if not Engine("podman").has(_IMAGE):
         pytest.skip(f"there is no image {_IMAGE}")
     model = make_model().write(tmp_path / "model")
-    for path in (model, *model.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    let_all_read(model)
     port = free_port()
     write_overlay(tmp_path, model, port)
     played: list[Object] = [one for one in render(tmp_path) if one["kind"] in ("ConfigMap", "Deployment")]

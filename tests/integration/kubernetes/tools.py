@@ -7,14 +7,13 @@ Kustomize and kube-score are built as Go modules, and other modules carry the sc
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.processes import PROJECT
+from tests.programs import run_program
 
 _BUILD = PROJECT / "build" / "kubernetes"
 _PATIENCE_S = 900
@@ -72,22 +71,9 @@ def install() -> None:
 def _go(*command: str, **variables: str) -> str:
     try:
         with tempfile.TemporaryDirectory() as outside:  # of any module
-            ended = subprocess.run(
-                ["go", *command],
-                cwd=outside,
-                env=os.environ | variables,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_PATIENCE_S,
-            )
+            return run_program("go", *command, folder=Path(outside), patience_s=_PATIENCE_S, variables=variables)
     except FileNotFoundError:
         raise OSError("there is no Go; 1.24 or later is needed") from None
-    except subprocess.TimeoutExpired:
-        raise OSError(f"go {command[0]} took more than {_PATIENCE_S} s") from None
-    if ended.returncode:
-        raise OSError(f"go {' '.join(command)} failed: {(ended.stderr + ended.stdout)[-2000:]}")
-    return ended.stdout
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load import Load, LoadFailed, read_load, run_wrk
+from tests.http_servers import serving
 
 GOOD = (
     '{"duration_us": 2000000, "n_requests": 500, "p50_us": 90, "p99_us": 1250, '
@@ -51,14 +51,11 @@ def answerer() -> Iterator[Answerer]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
-        found.port = server.server_port
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    found.port = server.server_port
+    with serving(server):
         yield found
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,6 +12,7 @@ import pytest
 
 from delivery.errors import DeliveryFailed
 from delivery.smoke import try_service
+from tests.http_servers import serving
 
 EXAMPLE = {"instances": [{"size": 1}, {"size": 2}]}
 MODEL = {"name": "mine", "version": "7", "input_example": EXAMPLE}
@@ -46,14 +46,8 @@ def answering(**changes: tuple[int, str]) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(HTTPServer(("127.0.0.1", 0), Answer)) as url:
+        yield url
 
 
 @pytest.mark.parametrize("predictions", ["[0.5, 1]", "[[0.1, 0.9], [0.5, 0.5]]"])

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from tests.http_servers import serving
+
 FOUND = {"model_version": {"name": "flight-delay", "version": "7", "status": "READY", "run_id": "r7", "source": "x"}}
 
 
@@ -66,13 +68,9 @@ class FakeServer:
     @contextmanager
     def running(self) -> Iterator[FakeServer]:
         """Answer from a thread of its own."""
-        thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield self
-        self.ended.set()
-        self.http.shutdown()
-        thread.join()
-        self.http.server_close()
+        with serving(self.http):
+            yield self
+            self.ended.set()
 
     def fail(self, status: int, code: str, message: str) -> None:
         """Answer as MLflow answers an error."""
