@@ -215,7 +215,8 @@ def test_a_canary_is_compared_the_other_way_round(node: Node) -> None:
 def test_auc_is_that_of_each_week(panel: Any, outcomes: pd.DataFrame) -> None:
     """Of who answered and of who was in shadow: exactly of the bins, and nearly of the predictions themselves."""
     week = weeks(outcomes["at"])
-    expected, exact = {}, {}
+    expected: dict[tuple[Any, ...], float] = {}
+    exact: dict[tuple[Any, ...], float] = {}
     for role, version, column in (
         ("answered", "treeserve.model.version", "treeserve.prediction"),
         ("in shadow", "treeserve.challenger.version", "treeserve.challenger.prediction"),
@@ -227,7 +228,7 @@ def test_auc_is_that_of_each_week(panel: Any, outcomes: pd.DataFrame) -> None:
                 if len(of_week) >= FEW:
                     exact[(*key, role)] = roc_auc_score(of_week["treeserve.outcome"], of_week[column])
     drawn = rows(panel("auc"), "auc")
-    found = {(row["key"], row["name"], row["as"]): row["auc"] for row in drawn}
+    found: dict[tuple[Any, ...], float] = {(row["key"], row["name"], row["as"]): row["auc"] for row in drawn}
     assert found == pytest.approx(expected)
     assert {key: found[key] for key in exact} == pytest.approx(exact, abs=0.01)
     assert len({key[2] for key in exact}) == 2
