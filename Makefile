@@ -81,6 +81,7 @@ test: lint typecheck ## Check format, lint and types, then run the tests; pytest
 
 test-all: lint typecheck ## The tests and, for some minutes more, what breaks a service's surroundings under load
 	@$(INSTALL) stores build/stores
+	@$(INSTALL) delivery build/delivery/environment
 	@$(BIN)/python -m pytest -n 2 -m "not cluster and not image and not kubernetes" $(ARGS)
 
 elastic-tools: ## Install the Elasticsearch, Filebeat and Vega that some tests run, 1 GB; needs Maven, Java, Go and npm

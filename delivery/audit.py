@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from delivery.errors import DeliveryFailed
 
 EXCEPTIONS = "requirements/advisories.toml"
+_LOCKED = re.compile(r"^([a-z0-9-]+)(?:\[.*\])?==", re.MULTILINE)
 _OSV = "https://api.osv.dev/v1/query"
 
 
@@ -40,6 +42,8 @@ def read_exceptions(path: Path, today: date) -> list[LeftOut]:
     except TypeError as error:
         raise DeliveryFailed(f"{path.name}: {error}") from None
     for left_out in found:
+        if type(left_out.until) is not date:
+            raise DeliveryFailed(f"{path.name} leaves {left_out.id} out until {left_out.until!r}, which is no date")
         if not left_out.reason.strip():
             raise DeliveryFailed(f"{path.name} leaves {left_out.id} out without a reason")
         if left_out.until < today:
@@ -64,14 +68,17 @@ def audit(program: Path, locks: Sequence[Path], exceptions: Sequence[LeftOut], s
     Raises
     ------
     DeliveryFailed
-        If something is known, or could not be asked.
+        If something is known, or could not be asked; or if what is left out is of a package that is not there.
     """
     # Not PyPI's own service: a package that it does not answer for, behind a mirror all of them, is passed over.
     command = [str(program), "--vulnerability-service", "osv", "--osv-url", service]
     command += ["--disable-pip", "--require-hashes", "--progress-spinner", "off"]
     for lock in locks:
         command += ["--requirement", str(lock)]
+    locked = {name for lock in locks for name in _LOCKED.findall(lock.read_text(encoding="utf-8"))}
     for left_out in exceptions:
+        if left_out.package not in locked:
+            raise DeliveryFailed(f"{EXCEPTIONS} leaves out {left_out.id} of {left_out.package}, which is not locked")
         print(f"left out until {left_out.until}: {left_out.id} of {left_out.package}: {left_out.reason}", flush=True)
         command += ["--ignore-vuln", left_out.id]
     if subprocess.run(command, check=False).returncode:

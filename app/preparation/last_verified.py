@@ -48,7 +48,7 @@ class LastVerified:
         try:
             write_whole(self._place(uri), json.dumps(document).encode())
         except OSError as error:
-            if not Path(uri).is_dir():  # which needs no registry
+            if not Path(prepared.version.source).is_dir():  # which needs no registry
                 log.warning(
                     "that %s is verified cannot be kept (%s): no start without a registry", prepared.version, error
                 )

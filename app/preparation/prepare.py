@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from app.errors import CacheUnwritable
+from app.errors import CacheUnwritable, ModelError
 from app.evaluation import choose_evaluator
 from app.folder_digest import digest_folder
+from app.memory import find_memory_left, is_out_of_memory, keep_to
 from app.model_version import ModelVersion
 from app.predictor import Predictor
 from app.preparation.file import is_whole, write_prepared
@@ -37,10 +39,20 @@ def prepare(version: ModelVersion, registry: Registry, folders: Sequence[Path]) 
     digest = digest_folder(folder)
     if known := find_prepared(version, folder, digest, folders):
         return known
-    verify_files(folder)
-    loaded = Predictor.load(folder, version)
-    verify(loaded)
-    file = _keep(choose_evaluator(loaded), folder, [place_of(digest, place) for place in folders])
+    # Kubernetes has Linux end all processes of a container, and so what serves, if one takes more than there is.
+    left = find_memory_left()
+    try:
+        with nullcontext() if left is None else keep_to(left):
+            verify_files(folder)
+            loaded = Predictor.load(folder, version)
+            verify(loaded)
+            file = _keep(choose_evaluator(loaded), folder, [place_of(digest, place) for place in folders])
+    except Exception as error:
+        if left is None or not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"to verify {version} takes more memory than is left, {left >> 20} MiB; raise the container's limit"
+        ) from None
     return Prepared(version, folder, file)
 
 

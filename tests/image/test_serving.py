@@ -7,12 +7,14 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xgboost
 
 from app import __version__
+from delivery.baked_model import let_all_read
 from delivery.engine import Engine
-from tests.boosters import ModelFolderBuilder, make_table, to_instances
+from tests.boosters import ModelFolderBuilder, make_model, make_table, to_instances, train_booster
 from tests.image.containers import Container, run_container, run_once
 from tests.services import wait
 
@@ -100,6 +102,30 @@ def test_memory_that_runs_out_ends_a_child_and_not_the_service(
         assert "too little memory" in str(reason)
         assert container.ask("GET", "/livez")[0] == 200
         assert container.state["Running"]
+
+
+def test_a_model_version_larger_than_memory_is_refused_before_linux_kills_anything(
+    engine: Engine, serving: str, tmp_path: Path
+) -> None:
+    """Which would be the whole container, where Kubernetes has it so; and the figure is told."""
+    table = make_table(30_000)
+    noise = np.random.default_rng(0).integers(0, 2, len(table))
+    booster = train_booster(table, noise, {"max_depth": 14, "min_child_weight": 0, "nthread": 2}, rounds=400)
+    folder = make_model(booster=booster, table=table[:100], card=None).write(tmp_path / "large")
+    let_all_read(folder)
+    tmp_path.chmod(0o755)
+    enough = ("--memory", "1g", "--memory-swap", "1g")
+    with run_container(engine, serving, *mounted(folder), *TEMPORARY, *enough) as container:
+        container.wait_until_ready()
+    little = ("--memory", "160m", "--memory-swap", "160m")
+    with run_container(engine, serving, *mounted(folder), *TEMPORARY, *little) as container:
+        for _ in wait(60, every_s=0.5):
+            status, reason = container.ask("GET", "/readyz")
+            if "memory" in str(reason):
+                break
+        assert status == 503
+        assert re.search(r"takes more memory than is left, \d+ MiB; raise the container's limit", str(reason))
+        assert not container.state["OOMKilled"]
 
 
 def wait_until_alive(container: Container) -> None:

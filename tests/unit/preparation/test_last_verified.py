@@ -51,5 +51,17 @@ def test_what_is_damaged_is_nothing(prepared: Prepared, tmp_path: Path, content:
 def test_what_cannot_be_kept_is_said(prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It serves all the same."""
     (tmp_path / "file").touch()
-    LastVerified(tmp_path / "file", "a").remember("u", prepared)
+    version = replace(prepared.version, source="models:/x/1")
+    LastVerified(tmp_path / "file", "a").remember("u", replace(prepared, version=version))
     assert "cannot be kept" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_folder_is_there_without_a_registry(
+    prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    """Whichever way it is named."""
+    (tmp_path / "file").touch()
+    version = replace(prepared.version, source=str(tmp_path), is_immutable=False)
+    LastVerified(tmp_path / "file", "a").remember(form.format(tmp_path), replace(prepared, version=version))
+    assert caplog.text == ""

@@ -10,7 +10,7 @@ import pytest
 
 from app import evaluation
 from app.artifacts import write_artifact
-from app.errors import CacheUnwritable, ModelUnfit, RegistryUnreachable
+from app.errors import CacheUnwritable, ModelError, ModelUnfit, RegistryUnreachable
 from app.forest.xgboost_forest import XGBoostForest
 from app.model_version import ModelVersion
 from app.preparation.file import read_prepared
@@ -106,3 +106,27 @@ def test_files_that_cannot_be_had_are_the_registrys_failure(version: ModelVersio
 
     with pytest.raises(RegistryUnreachable):
         prepare(version, Down(tmp_path), [tmp_path / "p"])
+
+
+@pytest.mark.parametrize(
+    "failure", [MemoryError(), ModelUnfit("XGBoost cannot read model.ubj: std::bad_alloc; is the file whole?")]
+)
+def test_what_takes_more_memory_than_is_left_may_be_tried_again(
+    registry: FakeRegistry, version: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """In a container with a limit; where there is none it is as it was told."""
+
+    def run_out(_: Path) -> None:
+        raise failure
+
+    monkeypatch.setattr("app.preparation.prepare.verify_files", run_out)
+    monkeypatch.setattr("app.preparation.prepare.find_memory_left", lambda: 1000 << 20)
+    with pytest.raises(
+        ModelError, match="takes more memory than is left, 1000 MiB; raise the container's limit"
+    ) as told:
+        prepare(version, registry, [tmp_path / "p"])
+    assert type(told.value) is ModelError
+    monkeypatch.setattr("app.preparation.prepare.find_memory_left", lambda: None)
+    with pytest.raises(type(failure)) as untold:
+        prepare(version, registry, [tmp_path / "p"])
+    assert untold.value is failure
