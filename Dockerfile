@@ -42,7 +42,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
 RUN cd /opt/treeserve/lib/python3*/site-packages && \
     find . -depth -type d \( -name tests -o -name testing \) -path '*/*/*' ! -path './numpy/testing' -exec rm -rf {} + && \
     find . -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.c' -o -name '*.h' -o -name '*.a' \) -delete && \
-    /opt/treeserve/bin/python -m compileall -q --invalidation-mode unchecked-hash .
+    /opt/treeserve/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 FROM build AS training-dependencies
 ARG DEVICE
@@ -55,14 +55,14 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
         pip install --require-hashes --only-binary :all: \
             -r requirements/cuda.txt; \
     fi
-RUN /opt/treeserve/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/treeserve/lib
+RUN /opt/treeserve/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/treeserve/lib
 
 FROM build AS mlflow-dependencies
 COPY requirements/mlflow-server.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem,target=/etc/pip-ca.pem \
     pip install --require-hashes --only-binary :all: \
         -r requirements/mlflow-server.txt
-RUN /opt/treeserve/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/treeserve/lib
+RUN /opt/treeserve/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/treeserve/lib
 
 # The project itself, as a tree of files that is laid over the dependencies'.
 FROM build AS package
@@ -72,7 +72,7 @@ COPY app app
 RUN pip install --root /package --no-index --no-build-isolation . && \
     cd /package/opt/treeserve/lib/python3*/site-packages && \
     ls app/forest/_kernel*.so app/wire/_codec*.so app/observed/_counting*.so && \
-    python3 -m compileall -q --invalidation-mode unchecked-hash .
+    python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 # ---------------------------------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS runtime
@@ -82,7 +82,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
         /usr/local/lib/python3*/site-packages/pkg_resources /usr/local/lib/python3*/site-packages/_distutils_hack \
         /usr/local/lib/python3*/site-packages/distutils-precedence.pth /usr/local/lib/python3*/ensurepip
 # Some base images come without the bytecode of Python's own library, and nobody can write it later.
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash -x 'test|idlelib|lib2to3|turtledemo|ensurepip' \
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'test|idlelib|lib2to3|turtledemo|ensurepip' \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && \
     groupadd --gid 10001 treeserve && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin treeserve && \
@@ -96,7 +96,7 @@ FROM runtime AS training
 COPY --from=training-dependencies /opt/treeserve /opt/treeserve
 COPY --from=package /package/ /
 COPY model /srv/treeserve/model
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /srv/treeserve
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/treeserve
 WORKDIR /srv/treeserve
 ARG COMMIT
 ENV GIT_COMMIT=${COMMIT}

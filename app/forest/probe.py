@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from app.errors import ModelUnfit
+from app.memory import find_memory_left, keep_to
 from app.processes import end_with_parent, hide_unneeded_libraries, python_module, work_in_gaps
 
 _TIMEOUT_S = 120.0
@@ -27,6 +28,8 @@ def probe_booster(path: Path) -> None:
     ------
     ModelUnfit
         If the process ends by a signal, or not at all.
+    MemoryError
+        If it was killed.
     """
     try:
         ended = subprocess.run(
@@ -34,6 +37,8 @@ def probe_booster(path: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise ModelUnfit(f"XGBoost does not finish to read {path.name} within {_TIMEOUT_S:.0f} s") from None
+    if ended.returncode == -signal.SIGKILL:  # which nobody does to himself
+        raise MemoryError(f"the process that opened {path.name} was killed, as Linux does where memory runs out")
     if ended.returncode < 0:
         raise ModelUnfit(
             f"XGBoost crashes ({signal.Signals(-ended.returncode).name}) on {path.name}: the file is damaged; "
@@ -49,9 +54,10 @@ def _open(path: Path) -> None:
 
     from app.forest.xgboost_forest import XGBoostForest
 
-    forest = XGBoostForest(path, stops_at_best_iteration=False)
-    n_features = len(forest.document.features)
-    forest.predictions(np.vstack([np.zeros(n_features), np.full(n_features, np.nan)]).astype(np.float32))
+    with keep_to(find_memory_left()):
+        forest = XGBoostForest(path, stops_at_best_iteration=False)
+        n_features = len(forest.document.features)
+        forest.predictions(np.vstack([np.zeros(n_features), np.full(n_features, np.nan)]).astype(np.float32))
 
 
 if __name__ == "__main__":

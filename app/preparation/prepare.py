@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from app.errors import CacheUnwritable, ModelError
@@ -42,7 +41,7 @@ def prepare(version: ModelVersion, registry: Registry, folders: Sequence[Path]) 
     # Kubernetes has Linux end all processes of a container, and so what serves, if one takes more than there is.
     left = find_memory_left()
     try:
-        with nullcontext() if left is None else keep_to(left):
+        with keep_to(left):
             verify_files(folder)
             loaded = Predictor.load(folder, version)
             verify(loaded)

@@ -10,6 +10,7 @@ import pytest
 
 from app import __version__
 from delivery.engine import Engine
+from tests.cluster.callers import Callers
 from tests.cluster.cluster import Cluster, run_cluster
 from tests.cluster.control_plane import ControlPlane, run_control_plane
 from tests.cluster.deployment import Deployment
@@ -64,3 +65,9 @@ def deployment(cluster: Cluster, registry: Registry, tmp_path_factory: pytest.Te
     deployed.apply()
     deployed.wait()
     return deployed
+
+
+@pytest.fixture
+def callers(request: pytest.FixtureRequest, deployment: Deployment) -> Callers:
+    """Who ask the deployment's Service."""
+    return Callers(request, deployment)

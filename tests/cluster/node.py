@@ -48,6 +48,11 @@ class Node:
         """Give an image another name."""
         self._ctr("images", "tag", image, other)
 
+    def digest(self, image: str) -> str:
+        """By which an image is named that no tag can move: ``sha256:…``."""
+        (found,) = self._ctr("images", "list", f"name=={image}").splitlines()[1:]
+        return found.split()[2]
+
     def processes(self) -> list[int]:
         """The first one of each container, by its number on this machine within the machine."""
         tasks = self._ctr("tasks", "list").splitlines()[1:]

@@ -63,3 +63,12 @@ def test_a_booster_that_crashes_xgboost_is_refused(tmp_path: Path) -> None:
             break
     assert "XGBoost crashes (SIG" in said
     assert "register the model version again" in said
+
+
+def test_a_process_that_is_killed_says_nothing_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux does it where memory runs out, and XGBoost never does."""
+    monkeypatch.setattr(
+        "app.forest.probe.python_module", lambda _: [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    )
+    with pytest.raises(MemoryError, match=r"model\.ubj was killed, as Linux does where memory runs out"):
+        probe_booster(tmp_path / "model.ubj")
