@@ -83,6 +83,7 @@ def test_an_image_is_deployed_by_its_digest(deployment: Deployment, callers: Cal
     image = by_digest(deployment, deployment.cluster.image, "localhost/released")
     with callers.asking("each new pod has predicted before it ends with status 0"):
         ended = deploy(image)
+        deployment.wait()
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.count("predicts by flight-delay 1") == len(deployment.pods())
     assert ended.stdout.splitlines()[-1] == f"{image} serves"
