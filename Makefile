@@ -27,7 +27,7 @@ ifdef MLFLOW_PORT
 export MLFLOW_PORT
 endif
 
-.PHONY: help install run train mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train repro mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,10 @@ run: ## Train the example if the registry is empty, then serve it; HOST= and POR
 train: ## Train the example and register it; options in ARGS="--max-depth 4"
 	@$(INSTALL) train
 	@$(BIN)/python -m model train $(ARGS)
+
+repro: ## Run what has changed of the pipeline in model/dvc.yaml, from the data to a registered model version
+	@$(INSTALL) dvc
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc --cd model repro $(ARGS)
 
 mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_PORT=
 	@$(INSTALL) train

@@ -37,6 +37,9 @@ class DataDescription(BaseModel):
     sha256: str = Field(
         description="Digest of the training, stopping and test rows together.", pattern="^[0-9a-f]{64}$"
     )
+    dvc: str | None = Field(
+        None, description="Digest by which DVC keeps them: of model/data/prepared.parquet.", pattern="^[0-9a-f]{32}$"
+    )
     n_rows: int = Field(description="Rows the booster was fitted on.", ge=0)
     first: str = Field(description="Earliest moment in the fitted rows, ISO 8601.")
     last: str = Field(description="Latest moment in the fitted rows, ISO 8601.")

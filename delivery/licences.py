@@ -66,7 +66,8 @@ def python_licences(metadata: Message) -> tuple[str, ...]:
     classifiers = [text.rpartition(" :: ")[2] for text in metadata.get_all("Classifier") or () if "License ::" in text]
     if named := tuple(_CLASSIFIERS.get(text, text) for text in classifiers if text != "OSI Approved"):
         return named
-    return tuple(f"see {name} of its metadata" for name in metadata.get_all("License-File") or ())
+    files = tuple(f"see {name} of its metadata" for name in metadata.get_all("License-File") or ())
+    return files or ((told,) if told and len(told) <= _SHORT else ())
 
 
 def debian_licences(name: str, text: str) -> tuple[str, ...]:

@@ -53,11 +53,14 @@ def build_dataset(tables: Tables) -> tuple[Dataset, int]:
     Returns
     -------
     Dataset
-        The flights that arrived, in the table's order; their moment is the scheduled departure.
+        The flights that arrived, by their moments, which are their scheduled departures, then by carrier, number and
+        origin: in whichever order they were told, the data set is the same.
     int
         How many flights have no outcome, because they were cancelled or diverted, and were dropped.
     """
-    arrived = tables.flights.loc[tables.flights["arr_delay"].notna()]
+    arrived = tables.flights.loc[tables.flights["arr_delay"].notna()].sort_values(
+        ["time_hour", "minute", "carrier", "flight", "origin"]
+    )
     planes = tables.planes.rename(columns={"year": "built"})
     # The keys on the right side are unique (the tables are checked for it): every flight stays one row.
     joined = arrived.merge(

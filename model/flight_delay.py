@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,19 @@ import pandas as pd
 from app.artifacts import DataDescription
 from app.registry.store import PROJECT_ROOT
 from model.dataset import Dataset
+from model.dataset_file import dvc_digest, to_parquet
 from model.evaluation import evaluate, evaluate_months
 from model.features import FEATURES, LATE_AFTER_MIN, build_dataset
 from model.names import CHAMPION, MODEL_NAME
 from model.packaging import ModelDescription, importances, pack_model
-from model.parameters import TrainingParameters
+from model.parameters import Parameters
 from model.plots import Curve, plot_calibration, plot_importance, plot_roc
 from model.progress import Progress
-from model.provenance import library_versions, read_commit
-from model.registration import Experiment, RegisteredVersion, RunRecord
+from model.provenance import digest_recipe, library_versions, read_commit
+from model.registration import RECIPE_TAG, Experiment, FinishedRun, RegisteredVersion, RunRecord
 from model.split import Split, split_by_time
-from model.tables import TIME_ZONE, DataSource, read_tables
+from model.tables import TIME_ZONE, DataSource, Tables, read_tables
 from model.training import FittedModel, check_device, fit_model
-
-STOP_FROM = pd.Timestamp("2013-09-01", tz=TIME_ZONE)
-TEST_FROM = pd.Timestamp("2013-11-01", tz=TIME_ZONE)
 
 DESCRIPTION = ModelDescription(
     prediction=f"probability that the flight arrives more than {LATE_AFTER_MIN} minutes late",
@@ -38,22 +37,24 @@ DESCRIPTION = ModelDescription(
 
 
 @dataclass(frozen=True)
-class TrainedVersion:
-    """What a training run came to: the model version and its metrics."""
+class Sides:
+    """What a model answers the rows of each side of its split, and how well."""
 
-    registered: RegisteredVersion
+    fit: Curve
+    stop: Curve
+    test: Curve
     metrics: dict[str, float]
 
 
 def train(
-    parameters: TrainingParameters, source: DataSource, tracking_uri: str, promote: bool, progress: Progress
-) -> TrainedVersion:
+    parameters: Parameters, source: DataSource, tracking_uri: str, promote: bool, progress: Progress
+) -> FinishedRun:
     """
-    Train the example and register it.
+    Train the example and register it, unless that was done: what the stages of `dvc.yaml` do, in one process.
 
     Parameters
     ----------
-    parameters : TrainingParameters
+    parameters : Parameters
     source : DataSource
     tracking_uri : str
         MLflow's.
@@ -67,60 +68,37 @@ def train(
         If the data, the device or the registry is not fit for it.
     """
     # First of all, so that a missing device or server is told before the work and not after it.
-    check_device(parameters.device)
+    check_device(parameters.train.device)
     progress.say(f"importing MLflow, and opening {tracking_uri}")
     experiment = Experiment(tracking_uri, MODEL_NAME)
     progress.say(f"reading flights, weather and planes of {source.name}")
-    dataset = _read_dataset(source, progress)
-    split = split_by_time(dataset, STOP_FROM, TEST_FROM)
-    progress.say(
-        f"fitting on {_describe(split.fit)}, stopping on {_describe(split.stop)}, testing on {_describe(split.test)}"
-    )
-    model = fit_model(split, parameters, progress)
+    dataset = make_dataset(read_tables(source), progress)
+    split = split_dataset(dataset, parameters)
+    if known := find_known(experiment, parameters, dataset.digest(), progress):
+        return replace(known, registered=experiment.promote(known.registered, CHAMPION)) if promote else known
+    model = fit(split, parameters, progress)
     progress.say("measuring, also month by month")
-    curves = _predict_sides(model, split)
-    metrics = _measure(curves, split)
-    data = describe_data(source, dataset, split)
-    commit = read_commit(PROJECT_ROOT)
-    record = RunRecord(
-        parameters={
-            **asdict(parameters),
-            "n_rounds": model.n_rounds,
-            "stop_from": f"{STOP_FROM:%Y-%m-%d}",
-            "test_from": f"{TEST_FROM:%Y-%m-%d}",
-            "data": data.name,
-            "data_sha256": data.sha256,
-            **{f"{side}_rows": curve.outcomes.size for side, curve in curves.items()},
-        },
-        metrics=metrics,
-        round_scores=model.stop_scores,
-        figures={
-            "plots/roc.png": plot_roc([curves["test"], curves["fit"]]),
-            "plots/calibration.png": plot_calibration([curves["test"], curves["fit"]]),
-            "plots/importance.png": plot_importance(importances(model.booster)),
-        },
-        tags={"git_commit": commit or "none", **{f"library.{n}": v for n, v in library_versions().items()}},
-    )
+    sides = measure(model, split)
+    data = describe_data(source.name, dataset, split)
     progress.say("logging the run, and registering the model version")
-    with tempfile.TemporaryDirectory() as folder:
-        package = pack_model(Path(folder), model, split, curves["fit"].predictions, DESCRIPTION, data, metrics, commit)
-        registered = experiment.register(MODEL_NAME, record, package, CHAMPION if promote else None)
-    return TrainedVersion(registered, metrics)
+    return FinishedRun(register(experiment, model, split, sides, data, parameters, promote), sides.metrics)
 
 
-def describe_data(source: DataSource, dataset: Dataset, split: Split) -> DataDescription:
-    """What the card says of the data: all of it by its digest, and the rows that the trees are grown on."""
-    return DataDescription(
-        name=source.name,
-        sha256=dataset.digest(),
-        n_rows=split.fit.n_rows,
-        first=split.fit.moments.min().isoformat(),
-        last=split.fit.moments.max().isoformat(),
-    )
+def find_known(
+    experiment: Experiment, parameters: Parameters, data_sha256: str, progress: Progress
+) -> FinishedRun | None:
+    """Find the model version that was made with the same parameters of the same data before, and say so."""
+    known = experiment.find(MODEL_NAME, digest_recipe(parameters.of_model(), data_sha256))
+    if known is not None:
+        registered = known.registered
+        progress.say(
+            f"{registered.name} version {registered.version} was trained with the same parameters on the same data"
+        )
+    return known
 
 
-def _read_dataset(source: DataSource, progress: Progress) -> Dataset:
-    tables = read_tables(source)
+def make_dataset(tables: Tables, progress: Progress) -> Dataset:
+    """Join the tables, and say what they have."""
     dataset, n_dropped = build_dataset(tables)
     no_weather = int(dataset.features["temp"].isna().sum())
     progress.say(
@@ -130,22 +108,27 @@ def _read_dataset(source: DataSource, progress: Progress) -> Dataset:
     return dataset
 
 
-def _describe(side: Dataset) -> str:
-    first, last = side.moments.min(), side.moments.max()
-    return f"{side.n_rows:,} flights ({first:%b} to {last:%b}, {side.outcomes.mean():.0%} late)"
+def split_dataset(dataset: Dataset, parameters: Parameters) -> Split:
+    """Split where the parameters say, at midnight in New York."""
+    return split_by_time(dataset, _midnight(parameters.stop_from), _midnight(parameters.test_from))
 
 
-def _predict_sides(model: FittedModel, split: Split) -> dict[str, Curve]:
-    sides = {"fit": split.fit, "stop": split.stop, "test": split.test}
-    return {
+def fit(split: Split, parameters: Parameters, progress: Progress) -> FittedModel:
+    """Grow the forest, and say on what."""
+    progress.say(
+        f"fitting on {_describe(split.fit)}, stopping on {_describe(split.stop)}, testing on {_describe(split.test)}"
+    )
+    return fit_model(split, parameters.train, progress)
+
+
+def measure(model: FittedModel, split: Split) -> Sides:
+    """Measure each side, and each month that the model was not fitted on."""
+    curves = {
         name: Curve(
             f"{name} ({side.moments.min():%b} to {side.moments.max():%b})", side.outcomes, model.predict(side.features)
         )
-        for name, side in sides.items()
+        for name, side in split.sides.items()
     }
-
-
-def _measure(curves: dict[str, Curve], split: Split) -> dict[str, float]:
     threshold = DESCRIPTION.decision_threshold
     metrics = {
         f"{side}_{name}": value
@@ -153,9 +136,71 @@ def _measure(curves: dict[str, Curve], split: Split) -> dict[str, float]:
         for name, value in evaluate(curve.outcomes, curve.predictions, threshold).items()
     }
     later = [curves["stop"], curves["test"]]
-    return metrics | evaluate_months(
+    months = evaluate_months(
         np.concatenate([curve.outcomes for curve in later]),
         np.concatenate([curve.predictions for curve in later]),
         pd.concat([split.stop.moments, split.test.moments]),
         threshold,
     )
+    return Sides(**curves, metrics=metrics | months)
+
+
+def describe_data(name: str, dataset: Dataset, split: Split) -> DataDescription:
+    """What the card says of the data: all of it by its digests, and the rows that the trees are grown on."""
+    return DataDescription(
+        name=name,
+        sha256=dataset.digest(),
+        dvc=dvc_digest(to_parquet(dataset)),
+        n_rows=split.fit.n_rows,
+        first=split.fit.moments.min().isoformat(),
+        last=split.fit.moments.max().isoformat(),
+    )
+
+
+def register(
+    experiment: Experiment,
+    model: FittedModel,
+    split: Split,
+    sides: Sides,
+    data: DataDescription,
+    parameters: Parameters,
+    promote: bool,
+) -> RegisteredVersion:
+    """Log a run with all that is known of the model, and register the model version."""
+    commit = read_commit(PROJECT_ROOT)
+    record = RunRecord(
+        parameters={
+            **parameters.of_model(),
+            "n_rounds": model.n_rounds,
+            "data": data.name,
+            "data_sha256": data.sha256,
+            "data_dvc": data.dvc,
+            **{f"{name}_rows": side.n_rows for name, side in split.sides.items()},
+        },
+        metrics=sides.metrics,
+        round_scores=model.stop_scores,
+        figures={
+            "plots/roc.png": plot_roc([sides.test, sides.fit]),
+            "plots/calibration.png": plot_calibration([sides.test, sides.fit]),
+            "plots/importance.png": plot_importance(importances(model.booster)),
+        },
+        tags={
+            "git_commit": commit or "none",
+            RECIPE_TAG: digest_recipe(parameters.of_model(), data.sha256),
+            **{f"library.{name}": version for name, version in library_versions().items()},
+        },
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        package = pack_model(
+            Path(folder), model, split, sides.fit.predictions, DESCRIPTION, data, sides.metrics, commit
+        )
+        return experiment.register(MODEL_NAME, record, package, CHAMPION if promote else None)
+
+
+def _midnight(day: date) -> pd.Timestamp:
+    return pd.Timestamp(day, tz=TIME_ZONE)
+
+
+def _describe(side: Dataset) -> str:
+    first, last = side.moments.min(), side.moments.max()
+    return f"{side.n_rows:,} flights ({first:%b} to {last:%b}, {side.outcomes.mean():.0%} late)"

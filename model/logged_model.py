@@ -13,8 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from model.errors import RegistryUnusable
-from model.packaging import BOOSTER_FILE, ModelPackage
+from model.packaging import ModelPackage
 from model.provenance import list_requirements
+from model.training import BOOSTER_FILE
 
 
 def log_model(mlflow: Any, run_id: str, package: ModelPackage) -> str:

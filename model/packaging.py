@@ -25,9 +25,8 @@ from app.profile import MAX_PROFILED_FEATURES, CategoryProfile, NumberProfile, R
 from model.dataset import FeatureColumn, encode_categories
 from model.provenance import library_versions
 from model.split import Split
-from model.training import FittedModel
+from model.training import BOOSTER_FILE, FittedModel
 
-BOOSTER_FILE = "model.ubj"
 N_GOLDEN_ROWS = 200
 _N_EXAMPLE_ROWS = 3
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -45,6 +48,11 @@ def _ask_git(root: Path, *arguments: str) -> str | None:
     return answer.stdout.strip()
 
 
+def is_locked(root: Path, commit: str, digest: str) -> bool:
+    """Whether `model/dvc.lock` of a commit names a data set, so that DVC can bring it back."""
+    return f" {digest}\n" in (_ask_git(root, "show", f"{commit}:model/dvc.lock") or "")
+
+
 def library_versions() -> dict[str, str]:
     """Versions of Python and of what training and its numbers depend on, by distribution name."""
     versions = {"python": platform.python_version()}
@@ -54,6 +62,18 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def digest_recipe(parameters: Mapping[str, object], data_sha256: str) -> str:
+    """Name what a model is made of, parameters, data and the version of XGBoost: the same give the same model."""
+    made_of = {"parameters": parameters, "data": data_sha256, "xgboost": version_of_xgboost()}
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def version_of_xgboost() -> str:
+    """Of whichever distribution is installed."""
+    versions = library_versions()
+    return next(versions[name] for name in _XGBOOST_DISTRIBUTIONS if name in versions)
 
 
 def list_requirements() -> list[str]:

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from model.errors import RegistryUnusable
 from model.logged_model import check_stored, log_model
 from model.packaging import ModelPackage
 
+RECIPE_TAG = "recipe"
 _SQLITE = "sqlite:///"
 
 _TRAINING_SETTINGS = {
@@ -64,6 +65,14 @@ class RegisteredVersion:
     run_id: str
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that came to a model version, and its metrics."""
+
+    registered: RegisteredVersion
+    metrics: dict[str, float]
+
+
 class Experiment:
     """An experiment of a tracking server or of the embedded store."""
 
@@ -85,6 +94,34 @@ class Experiment:
             self._mlflow.set_tracking_uri(tracking_uri)
             self._client = self._mlflow.MlflowClient()
             self._experiment_id = self._open_experiment(experiment)
+
+    def find(self, name: str, recipe: str) -> FinishedRun | None:
+        """
+        Look for a model version that was made of the same before.
+
+        Parameters
+        ----------
+        name : str
+            Of the registered model.
+        recipe : str
+            As `model.provenance.digest_recipe` makes it.
+        """
+        with self._explained():
+            runs = self._client.search_runs(
+                [self._experiment_id], f"tags.`{RECIPE_TAG}` = '{recipe}' and attributes.status = 'FINISHED'"
+            )
+            for run in runs:
+                run_id = str(run.info.run_id)
+                for version in self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
+                    found = RegisteredVersion(name, str(version.version), None, run_id)
+                    return FinishedRun(found, dict(run.data.metrics))
+        return None
+
+    def promote(self, registered: RegisteredVersion, alias: str) -> RegisteredVersion:
+        """Move an alias to a model version."""
+        with self._explained():
+            self._client.set_registered_model_alias(registered.name, alias, registered.version)
+        return replace(registered, alias=alias)
 
     def register(self, name: str, record: RunRecord, package: ModelPackage, alias: str | None) -> RegisteredVersion:
         """
@@ -111,10 +148,8 @@ class Experiment:
                 self._log_record(run_id, record)
                 model_id = log_model(self._mlflow, run_id, package)
                 check_stored(self._mlflow, model_id, package)
-            version = self._create_version(name, run_id, model_id)
-            if alias is not None:
-                self._client.set_registered_model_alias(name, alias, version)
-        return RegisteredVersion(name, version, alias, run_id)
+            registered = RegisteredVersion(name, self._create_version(name, run_id, model_id), None, run_id)
+        return registered if alias is None else self.promote(registered, alias)
 
     def _open_experiment(self, name: str) -> str:
         # A server knows where its artifacts go. SQLite does not: without a place MLflow would

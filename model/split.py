@@ -35,6 +35,11 @@ class Split:
     stop: Dataset
     test: Dataset
 
+    @property
+    def sides(self) -> dict[str, Dataset]:
+        """Each by its name, in their order."""
+        return {"fit": self.fit, "stop": self.stop, "test": self.test}
+
 
 def split_by_time(dataset: Dataset, stop_from: pd.Timestamp, test_from: pd.Timestamp) -> Split:
     """
@@ -51,7 +56,7 @@ def split_by_time(dataset: Dataset, stop_from: pd.Timestamp, test_from: pd.Times
         stop=dataset.select(((moments >= stop_from) & (moments < test_from)).to_numpy()),
         test=dataset.select((moments >= test_from).to_numpy()),
     )
-    for name, side in (("fit", split.fit), ("stop", split.stop), ("test", split.test)):
+    for name, side in split.sides.items():
         if np.unique(side.outcomes).size != 2:  # noqa: PLR2004  it happens or it does not
             raise TrainingError(
                 f"the {name} rows need both outcomes, and are {side.n_rows:,} rows with {int(side.outcomes.sum()):,} "

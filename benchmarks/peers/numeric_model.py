@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -95,25 +95,24 @@ def _train(folder: Path) -> None:
     # Where other processes want the same cores; read when XGBoost is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from model.features import FEATURES, build_dataset
-    from model.flight_delay import DESCRIPTION, STOP_FROM, TEST_FROM, describe_data
+    from model.flight_delay import DESCRIPTION, describe_data, split_dataset
     from model.names import CHAMPION
     from model.packaging import pack_model
-    from model.parameters import TrainingParameters
+    from model.parameters import read_parameters
     from model.progress import Progress
     from model.registration import Experiment, RunRecord
-    from model.split import split_by_time
     from model.tables import find_data, read_tables
     from model.training import fit_model
 
-    source, parameters, progress = find_data(), TrainingParameters(), Progress()
+    source, parameters, progress = find_data(), read_parameters(), Progress()
     progress.say("training the flight model on its numeric features")
     numeric = [feature for feature in FEATURES if feature.type != "string"]
     names = [feature.name for feature in numeric]
     dataset, _ = build_dataset(read_tables(source))
     dataset = replace(dataset, features=dataset.features[names])
-    split = split_by_time(dataset, STOP_FROM, TEST_FROM)
-    model = fit_model(split, parameters, progress)
-    data = describe_data(source, dataset, split)
+    split = split_dataset(dataset, parameters)
+    model = fit_model(split, parameters.train, progress)
+    data = describe_data(source.name, dataset, split)
     with tempfile.TemporaryDirectory() as scratch:
         package = pack_model(
             Path(scratch),
@@ -125,10 +124,10 @@ def _train(folder: Path) -> None:
             metrics={},
             commit=None,
         )
-        record = RunRecord(asdict(parameters), {}, model.stop_scores, figures={}, tags={})
+        record = RunRecord(parameters.of_model(), {}, model.stop_scores, figures={}, tags={})
         Experiment(_store(folder), NAME).register(NAME, record, package, CHAMPION)
     whole = split.test.features.dropna().drop_duplicates()
-    chosen = whole.sample(N_ROWS, random_state=parameters.seed)
+    chosen = whole.sample(N_ROWS, random_state=parameters.train.seed)
     columns = [chosen[name].tolist() for name in names]  # whole numbers stay whole
     rows = {"names": names, "rows": list(zip(*columns, strict=True)), "predictions": model.predict(chosen).tolist()}
     (folder / _ROWS_FILE).write_text(json.dumps(rows), encoding="utf-8")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from tests.processes import free_port
+from tests.clone import copy_project
+from tests.processes import PROJECT, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)]
 SNIPPETS = [block.strip() for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
 
@@ -46,19 +45,7 @@ def get(url: str) -> Any:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's files as they are now, in another folder, with nothing made yet."""
-    folder = tmp_path_factory.mktemp("clone") / "treeserve"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
+    return copy_project(tmp_path_factory.mktemp("clone") / "treeserve")
 
 
 @pytest.fixture(scope="module")

@@ -55,8 +55,8 @@ class FlightModel:
 def flights(trained: Trained, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlightModel]:
     """Train, register and serve the example, each with the code that does it for users."""
     from model.features import build_dataset
-    from model.flight_delay import STOP_FROM
     from model.tables import find_data, read_tables
+    from tests.parameters import STOP_FROM
 
     folder = tmp_path_factory.mktemp("flights")
     dataset, _ = build_dataset(read_tables(find_data(sample)))

@@ -65,6 +65,7 @@ def test_a_line_leads_to_the_commit(
     assert told["run"] == f"{run.info.run_id} ({run.info.run_name})"
     assert told["data"] == f"{run.data.params['data']}, SHA-256 {run.data.params['data_sha256']}"
     assert told["commit"] == run.data.tags["git_commit"]
+    assert "again" not in told  # this data set is no commit's
 
 
 def test_each_instance_has_its_features_prediction_and_outcome(

@@ -155,7 +155,7 @@ def test_the_run_tells_what_was_tried_and_what_came_of_it(trained: Trained) -> N
     """Parameters, metrics, the score of every round, plots, commit and versions."""
     run_id = trained.registered.run_id
     run = trained.client.get_run(run_id).data
-    assert run.params["max_depth"] == str(QUICK.max_depth)
+    assert run.params["max_depth"] == str(QUICK.train.max_depth)
     assert run.params["device"] == "cpu"
     assert int(run.params["fit_rows"]) + int(run.params["stop_rows"]) + int(run.params["test_rows"]) > 16_000
     for name in ("test_auc", "test_log_loss", "test_brier", "test_calibration_error", "month_09_auc", "month_12_auc"):
@@ -196,9 +196,24 @@ def test_a_second_training_makes_version_2(copied: str, sample: Path, capsys: py
     assert main([*arguments, "--no-alias"]) == 0
     assert versions_in(copied) == {"1": "champion", "2": None}
     assert "flight-delay version 2; the alias champion was not moved" in capsys.readouterr().out
-    assert main(arguments) == 0
+    assert main([*arguments, "--seed", "7"]) == 0
     assert versions_in(copied) == {"1": None, "2": None, "3": "champion"}
     assert "flight-delay version 3, alias champion" in capsys.readouterr().out
+
+
+def test_the_same_training_finds_what_it_made(copied: str, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is made the champion, and nothing is fitted or logged."""
+    arguments = ["train", "--data", str(sample), "--rounds", "3"]
+    assert main([*arguments, "--no-alias"]) == 0
+    made = capsys.readouterr().out
+    assert main(arguments) == 0
+    found = capsys.readouterr().out
+    assert versions_in(copied) == {"1": None, "2": "champion"}
+    assert "flight-delay version 2 was trained with the same parameters on the same data" in found
+    assert "fitting on" in made
+    assert "fitting on" not in found
+    told = re.compile(r"^(?:run|test:) .*$", re.MULTILINE)
+    assert told.findall(found) == told.findall(made)
 
 
 def test_a_server_is_logged_into_as_a_store_is(server: MlflowStore, sample: Path, tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from model.flight_delay import train
-from model.parameters import TrainingParameters
 from model.progress import Progress
 from model.registration import RegisteredVersion
 from model.tables import find_data
 from tests.integration.mlflow_store import load_mlflow
+from tests.parameters import make_parameters
 
 NAME = "flight-delay"
-QUICK = TrainingParameters(rounds=30, stopping_rounds=5)
+QUICK = make_parameters(rounds=30, stopping_rounds=5)
 _ONE_FLIGHT_IN = 20
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from model.parameters import TrainingParameters
 from model.progress import Progress
 from tests.integration.elastic.doors import Doors, open_doors
 from tests.integration.elastic.filebeat import run_filebeat
@@ -67,15 +66,16 @@ def node(bare_node: Node, doors: Doors) -> Node:
 def logs(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> FlightLogs:
     """Real flights, answered by two versions of the example."""
     from model.features import build_dataset
-    from model.flight_delay import STOP_FROM, train
+    from model.flight_delay import train
     from model.tables import find_data, read_tables
+    from tests.parameters import STOP_FROM, make_parameters
 
     folder = tmp_path_factory.mktemp("flights")
     shutil.copy(empty_database, folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     with restored_tracking_uri():
         trained = train_example(uri, sample)
-        other = TrainingParameters(rounds=12, stopping_rounds=5, max_depth=3)
+        other = make_parameters(rounds=12, stopping_rounds=5, max_depth=3)
         train(other, find_data(sample), uri, promote=False, progress=Progress(io.StringIO()))
         dataset, _ = build_dataset(read_tables(find_data(sample)))
         return make_logs(trained, dataset.select((dataset.moments >= STOP_FROM).to_numpy()), folder)

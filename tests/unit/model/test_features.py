@@ -66,7 +66,15 @@ def test_flights_that_never_arrived_are_dropped_and_counted(tmp_path: Path) -> N
     flights = [flight(flight=1), flight(flight=2, arr_delay="NA"), flight(flight=3, carrier="AA")]
     dataset, n_dropped = build_dataset(read_tables(find_data(write_data(tmp_path, flights=flights))))
     assert n_dropped == 1
-    assert dataset.features["carrier"].tolist() == ["UA", "AA"]
+    assert dataset.features["carrier"].tolist() == ["AA", "UA"]
+
+
+def test_the_order_in_which_flights_were_told_does_not_matter(tmp_path: Path) -> None:
+    """They may arrive month by month, or all at once."""
+    flights = [flight("2013-02-01T05:00"), flight(flight=2), flight(), flight(carrier="AA"), flight(origin="JFK")]
+    told, retold = build(tmp_path / "a", flights=flights), build(tmp_path / "b", flights=flights[::-1])
+    assert told.digest() == retold.digest()
+    assert told.moments.is_monotonic_increasing
 
 
 def test_a_row_has_the_values_of_its_own_tables(tmp_path: Path) -> None:
@@ -129,18 +137,18 @@ def test_each_flight_meets_the_weather_of_its_hour_on_both_sides_of_a_change_of_
 def test_missing_stays_missing(tmp_path: Path) -> None:
     """No weather, an unknown plane and a gap in the record are NaN, never a made-up value."""
     flights = [
+        flight("2013-01-15T12:05"),
+        flight("2013-01-15T12:05", origin="JFK"),
         flight(flight=1, tailnum="N999ZZ"),
         flight("2013-06-01T05:00", tailnum="NA"),
-        flight("2013-01-15T12:05", origin="JFK"),
-        flight("2013-01-15T12:05"),
     ]
     hours = [weather(pressure="NA"), weather("2013-01-15T12:00")]
     planes = [plane(year="NA")]
     features = build(tmp_path, flights=flights, hours=hours, planes=planes).features
     missing = features.isna()
-    assert missing["temp"].tolist() == [False, True, True, False]
-    assert missing["pressure"].tolist() == [True, True, True, False]
-    assert missing["seats"].tolist() == [True, True, False, False]
+    assert missing["temp"].tolist() == [False, True, False, True]
+    assert missing["pressure"].tolist() == [False, True, True, True]
+    assert missing["seats"].tolist() == [False, False, True, True]
     assert missing["plane_age"].tolist() == [True, True, True, True]
 
 

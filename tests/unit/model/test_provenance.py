@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xgboost
 
-from model.provenance import library_versions, list_requirements, read_commit
+from model.provenance import digest_recipe, is_locked, library_versions, list_requirements, read_commit
 
 
 @pytest.fixture
@@ -65,3 +65,23 @@ def test_versions_are_those_installed() -> None:
     assert versions["pandas"] == version("pandas")
     assert f"mlflow=={version('mlflow')}" in list_requirements()
     assert not [line for line in list_requirements() if "python" in line]
+
+
+def test_the_same_is_made_of_the_same() -> None:
+    """Whatever the order in which it is told; and anything else makes something else."""
+    parameters = {"max_depth": 5, "seed": 1}
+    recipe = digest_recipe(parameters, "a" * 64)
+    assert recipe == digest_recipe(dict(reversed(parameters.items())), "a" * 64)
+    others = [digest_recipe({**parameters, "seed": 2}, "a" * 64), digest_recipe(parameters, "b" * 64)]
+    assert len({recipe, *others}) == 3
+
+
+def test_a_commit_names_its_data_set(tmp_path: Path) -> None:
+    """Or it does not, or there is no such commit."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "dvc.lock").write_text(f"      md5: {'a' * 32}\n      size: 1\n")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-qm", "a"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    assert is_locked(tmp_path, "HEAD", "a" * 32)
+    assert not is_locked(tmp_path, "HEAD", "b" * 32)
+    assert not is_locked(tmp_path, "unknown", "a" * 32)

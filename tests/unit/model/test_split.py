@@ -8,9 +8,9 @@ import pytest
 
 from model.dataset import Dataset
 from model.errors import TrainingError
-from model.flight_delay import STOP_FROM, TEST_FROM
 from model.split import split_by_time
 from model.tables import TIME_ZONE
+from tests.parameters import STOP_FROM, TEST_FROM
 
 
 def make_dataset(moments: list[str], outcomes: list[int] | None = None) -> Dataset:

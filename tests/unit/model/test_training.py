@@ -13,12 +13,12 @@ import xgboost
 from app.forest.document import read_booster
 from model.dataset import Dataset
 from model.errors import DeviceMissing
-from model.parameters import TrainingParameters
 from model.progress import Progress
 from model.split import Split
 from model.training import FittedModel, check_device, fit_model
+from tests.parameters import make_training_parameters
 
-PARAMETERS = TrainingParameters(max_depth=3, learning_rate=0.3, rounds=60, stopping_rounds=5, min_child_weight=1)
+PARAMETERS = make_training_parameters(max_depth=3, learning_rate=0.3, rounds=60, stopping_rounds=5, min_child_weight=1)
 
 
 def make_rows(n_rows: int, seed: int, carriers: list[str]) -> Dataset:

@@ -1,0 +1,25 @@
+"""What models in tests are made with: `params.yaml`, but for what a test changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from model.parameters import Parameters, TrainingParameters, read_parameters
+from model.tables import TIME_ZONE
+
+STOP_FROM, TEST_FROM = (
+    pd.Timestamp(day, tz=TIME_ZONE) for day in (read_parameters().stop_from, read_parameters().test_from)
+)
+
+
+def make_training_parameters(**changes: Any) -> TrainingParameters:
+    """Those of the file, but for these."""
+    return replace(read_parameters().train, **changes)
+
+
+def make_parameters(**changes: Any) -> Parameters:
+    """The same with all else that a model is made with."""
+    return replace(read_parameters(), train=make_training_parameters(**changes))
