@@ -88,7 +88,8 @@ RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'test|id
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin treeserve && \
     install -d -o 10001 -g 10001 /var/cache/treeserve /var/log/treeserve
 ENV PATH=/opt/treeserve/bin:$PATH PYTHONDONTWRITEBYTECODE=1
-# Version, commit and base are labelled by `delivery/image.py`, which knows them.
+# Version and base are labelled by `delivery/image.py`, which knows them. The commit is in a layer of each image: builders take
+# one that they have made before for the same, whatever labels they are given.
 LABEL org.opencontainers.image.licenses="Apache-2.0"
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,7 +101,8 @@ RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/treese
 WORKDIR /srv/treeserve
 ARG COMMIT
 ENV GIT_COMMIT=${COMMIT}
-LABEL org.opencontainers.image.title="treeserve-training" \
+LABEL org.opencontainers.image.revision="${COMMIT}" \
+      org.opencontainers.image.title="treeserve-training" \
       org.opencontainers.image.description="Train, evaluate, register and watch over the models that treeserve serves"
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "model"]
@@ -108,7 +110,9 @@ ENTRYPOINT ["python", "-m", "model"]
 # ---------------------------------------------------------------------------------------------------------------------
 FROM runtime AS mlflow
 COPY --from=mlflow-dependencies /opt/treeserve /opt/treeserve
-LABEL org.opencontainers.image.title="treeserve-mlflow" \
+ARG COMMIT
+LABEL org.opencontainers.image.revision="${COMMIT}" \
+      org.opencontainers.image.title="treeserve-mlflow" \
       org.opencontainers.image.description="MLflow's server, with the clients of PostgreSQL and S3"
 USER 10001:10001
 EXPOSE 5000
@@ -119,7 +123,9 @@ FROM runtime AS serving
 COPY --from=serving-dependencies /opt/treeserve /opt/treeserve
 COPY --from=package /package/ /
 ENV TREESERVE_HOST=0.0.0.0 TREESERVE_CACHE_DIR=/var/cache/treeserve
-LABEL org.opencontainers.image.title="treeserve" \
+ARG COMMIT
+LABEL org.opencontainers.image.revision="${COMMIT}" \
+      org.opencontainers.image.title="treeserve" \
       org.opencontainers.image.description="Serve one XGBoost model from the MLflow registry over REST"
 USER 10001:10001
 EXPOSE 8080

@@ -21,7 +21,10 @@ export TREESERVE_PORT := $(PORT)
 endif
 
 # For `make up` and `make down`.
-COMPOSE ?= $(firstword $(foreach program,docker docker-compose podman-compose,$(if $(shell $(program) $(if $(filter docker,$(program)),compose) version 2>/dev/null),$(program))))
+# The first that is here and reaches what runs containers.
+COMPOSE ?= $(shell { docker compose version && docker info; } >/dev/null 2>&1 && echo docker || \
+    { { docker-compose version && docker info; } >/dev/null 2>&1 && echo docker-compose; } || \
+    { podman-compose version >/dev/null 2>&1 && echo podman-compose; })
 COMPOSE_COMMAND = $(patsubst docker,docker compose,$(COMPOSE)) $(foreach profile,$(PROFILES),--profile $(profile))
 ifdef MLFLOW_PORT
 export MLFLOW_PORT
@@ -58,16 +61,24 @@ mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_
 	    *) mkdir -p .mlflow && port=$(or $(MLFLOW_PORT),5000) && \
 	       { $(BIN)/python -c 'import socket, sys; socket.create_server(("127.0.0.1", int(sys.argv[1])))' "$$port" 2>/dev/null || \
 	           { echo "port $$port is taken; name another: make mlflow-ui MLFLOW_PORT=5001" >&2; exit 1; }; } && \
-	       echo "MLflow's page, in ten seconds or so: http://127.0.0.1:$$port" && \
+	       echo "MLflow's page, in half a minute or so: http://127.0.0.1:$$port" && \
 	       export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_LOGGING_LEVEL=WARNING PYTHONWARNINGS=ignore && \
 	       exec $(BIN)/mlflow ui --backend-store-uri "$$uri" --registry-store-uri "$$uri" --host 127.0.0.1 --port "$$port" \
 	           --workers 2 --uvicorn-opts "--log-level warning" ;; \
 	esac
 
-up: .env image ## Run it with MLflow, PostgreSQL and S3 by Compose; more in PROFILES="monitoring logs", COMPOSE=podman-compose
-	@$(if $(COMPOSE),,echo "none of docker compose, docker-compose and podman-compose is here: install one" >&2; exit 1)
+up: .compose .env image ## Run it with MLflow, PostgreSQL and S3 by Compose; more in PROFILES="monitoring logs", COMPOSE=podman-compose
 	@$(COMPOSE_COMMAND) up --detach
 	@echo "The service: http://127.0.0.1:$${TREESERVE_PORT:-8080}/docs   MLflow: http://127.0.0.1:$${MLFLOW_PORT:-5000}"
+
+# Before anything is built. Podman waits for what is healthy from 4.6 on.
+.compose:
+	@case "$(COMPOSE)" in \
+	    "") echo "neither Docker with Compose nor podman-compose is here and runs: install one, or name it in COMPOSE=" >&2; exit 1 ;; \
+	    podman-compose) version=$$(podman version --format '{{.Client.Version}}') && \
+	        printf '4.6\n%s\n' "$$version" | sort --version-sort --check=quiet || \
+	        { echo "podman-compose needs Podman 4.6 or later, and this is $${version:-none}" >&2; exit 1; } ;; \
+	esac
 
 down: PROFILES = monitoring logs
 down: .env ## Stop what `make up` has started; ARGS=--volumes deletes its data too

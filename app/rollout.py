@@ -133,8 +133,9 @@ class Watch:
         log.info("%s is %s, which is made ready", self.standing.uri, version)
         prepared = _call(self._prepare, version)
         interface, replaced = _call(read_interface, prepared), self._replaces()
-        # What has served under this URI may always come back: a rollback must not depend on what came after it.
-        is_known = self._last_verified.has_served(self.standing.uri, version)
+        # What has answered under this URI may always come back: a rollback must not depend on what came after it. A
+        # challenger is to take whatever the champion does, though, and may have been the champion of another service.
+        is_known = self._role is Role.CHAMPION and self._last_verified.has_served(self.standing.uri, version)
         if replaced and not is_known:
             check_compatible(replaced, interface)
         self.interface, self._is_withdrawn = interface, False

@@ -68,7 +68,7 @@ class Settings(BaseModel):
     )
     poll_interval_s: float = Field(
         15.0,
-        gt=0,
+        ge=0.1,
         le=86_400,
         allow_inf_nan=False,
         description="Seconds between two looks at an alias in the registry; other URIs are not looked at again.",
@@ -96,9 +96,11 @@ class Settings(BaseModel):
         description="Where downloaded model versions are kept; `$XDG_CACHE_HOME/treeserve` or `~/.cache/treeserve`.",
     )
     max_body_bytes: int = Field(
-        16 * 1024 * 1024, ge=1, description="A larger request body is refused with 413 before it is read."
+        16 * 1024 * 1024, ge=1, le=2**31, description="A larger request body is refused with 413 before it is read."
     )
-    max_instances: int = Field(10_000, ge=1, description="More instances in one request are refused with 413.")
+    max_instances: int = Field(
+        10_000, ge=1, le=10_000_000, description="More instances in one request are refused with 413."
+    )
     unknown_category: Literal["reject", "missing"] | None = Field(
         None,
         description="What an unknown category is: an error (`reject`) or a missing value (`missing`). Unset, the "
@@ -113,6 +115,7 @@ class Settings(BaseModel):
     payload_log_max_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1024 * 1024,
+        le=2**40,
         description="The size at which that file is renamed, to `….1`, and begun anew.",
     )
     payload_log_kept: int = Field(
@@ -146,6 +149,7 @@ class Settings(BaseModel):
     max_in_flight: int = Field(
         128,
         ge=1,
+        le=1_000_000,
         description="More predictions at once, received and not yet answered, are refused with 503 before they are "
         "read.",
     )
@@ -158,6 +162,7 @@ class Settings(BaseModel):
     )
     shutdown_deadline_s: float = Field(
         25.0,
+        le=86_400,
         allow_inf_nan=False,
         validate_default=True,
         description="How many seconds after SIGTERM the process has ended at the latest, the grace included.",

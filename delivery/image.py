@@ -75,7 +75,7 @@ def build_image(build: Build, engine: Engine) -> str:
     commit = _name_commit()
     for name, value in {"DEVICE": build.device, "BASE_IMAGE": base, "COMMIT": commit}.items():
         arguments += ["--build-arg", f"{name}={value}"]
-    for name, value in _describe(engine, base, commit).items():
+    for name, value in _describe(engine, base).items():
         arguments += ["--label", f"org.opencontainers.image.{name}={value}"]
     if engine.is_podman:
         arguments += ["--format", "docker"]  # the other one has no HEALTHCHECK
@@ -96,22 +96,27 @@ def _default_base() -> str:
     return found[1]
 
 
-def _describe(engine: Engine, base: str, commit: str) -> dict[str, str]:
+def _describe(engine: Engine, base: str) -> dict[str, str]:
     """What the labels of an image say of where it comes from."""
     inspected = engine.inspect(base)
     digests = [digest.partition("@")[2] for digest in inspected.get("RepoDigests") or ()]
     return {
         "version": __version__,
-        "revision": commit,
         "created": git(ROOT, "log", "-1", "--format=%cI"),
         "base.name": base,
         "base.digest": digests[0] if digests else inspected["Id"],
     }
 
 
+def _inputs() -> list[str]:
+    """What images are made of: all else may change without changing them."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    return ["Dockerfile", *(line.removeprefix("!") for line in lines if line.startswith("!"))]
+
+
 def _name_commit() -> str:
     try:
         commit = git(ROOT, "rev-parse", "HEAD")
-        return f"{commit}-dirty" if git(ROOT, "status", "--porcelain") else commit
+        return f"{commit}-dirty" if git(ROOT, "status", "--porcelain", "--", *_inputs()) else commit
     except DeliveryFailed as error:
         raise DeliveryFailed(f"an image says which commit it is of, and git does not know: {error}") from None

@@ -76,5 +76,5 @@ def _keep(predictor: Predictor, folder: Path, files: Sequence[Path]) -> Path:
             return file
     raise CacheUnwritable(
         f"what was found out about {predictor.version} could not be kept in TREESERVE_CACHE_DIR: {failure}; make room "
-        "there, or name another folder"
+        "there and let it be written, or name another folder"
     )

@@ -107,7 +107,8 @@ def _ask(request: dict[str, Any], timeout_s: float, stores: dict[str, str]) -> d
     except (IndexError, ValueError):
         last = (ended.stderr.strip() or "no message").splitlines()[-1]
         raise RegistryUnreachable(
-            f"MLflow's process ended with status {ended.returncode}: {without_credentials(last)}"
+            f"MLflow's process ended with status {ended.returncode}: {without_credentials(last)}; if it was killed, "
+            "there was too little memory"
         ) from None
     if module := answer.get("no_module"):
         raise RegistryUnreachable(

@@ -105,8 +105,8 @@ class MlflowRegistry:
             # copytree tells all that went wrong, each with source, target and reason.
             reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise CacheUnwritable(
-                f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {reason}; make room there, "
-                "or name another folder"
+                f"the files of {version} could not be kept in TREESERVE_CACHE_DIR: {reason}; make room "
+                "there and let it be written, or name another folder"
             ) from None
 
     def find(self, version: ModelVersion) -> list[tuple[Path, str]]:

@@ -56,6 +56,7 @@ class HttpProtocol(LimitedProtocol):
         self._drain = server_state.drain
         self._short_way: ShortWay | None = getattr(config.app, "short_way", None)
         self._body: list[bytes] | None = None  # of a request that may go the short way, as far as it has come
+        self._takes_no_more = False
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the connection."""
@@ -93,9 +94,11 @@ class HttpProtocol(LimitedProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the body may come in the same piece, or the head is read again without its offer."""
         self.begin_body()
-        if len(self.pipeline) >= _MAX_AHEAD:
-            self.transport.close()  # who sends so far ahead does not read, and each request that waits takes kilobytes
-        if self.transport.is_closing():  # or the answer before was the last
+        if len(self.pipeline) >= _MAX_AHEAD and not self._takes_no_more:
+            # Who sends so far ahead does not read, and each request that waits takes kilobytes.
+            self._takes_no_more = True
+            self.pipeline[0][0].keep_alive = False  # the last to have come is the last that is answered
+        if self._takes_no_more or self.transport.is_closing():  # or the answer before was the last
             self._is_dropped = True
         elif self._short_way is not None and self._is_plain(self._short_way):
             if self._short_way.overload.is_full:

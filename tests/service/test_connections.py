@@ -32,6 +32,17 @@ def test_headers_without_end_are_refused(address: Address) -> None:
     assert (status, len(json.loads(answer)[4])) == (200, 200_000)
 
 
+@pytest.mark.parametrize("path", [b"/short", b"/other"])
+def test_who_sends_far_ahead_is_answered_what_fits_and_told_to_come_again(path: bytes) -> None:
+    """In order, whichever way it goes; then the connection ends, and nothing that waited is lost without an answer."""
+    with run_echo(is_short=True) as running:
+        sent = b"".join(request(b"%d" % number, path=path) for number in range(200))
+        answers = [json.loads(body)[4] for status, body in talk(running.address, sent) if status == 200]
+    assert len(answers) >= 33
+    assert answers == [str(number) for number in range(len(answers))]
+    assert len(answers) < 200 or path == b"/short"
+
+
 @pytest.mark.parametrize("sent", [b"GET /livez HTT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"])
 def test_a_head_that_does_not_come_is_given_up(address: Address, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     """Whoever says half of something does not hold a connection."""

@@ -486,6 +486,19 @@ def test_what_has_served_may_come_back_whatever_came_after_it(
     assert trouble.kind == "SignatureChanged"
 
 
+def test_a_challenger_may_not_come_back_for_having_served_elsewhere(
+    setting: Setting, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the champion of another service, with the same cache folder; it has to take what this one's champion does."""
+    setting.look()
+    monkeypatch.setattr("app.compatibility.find_contradictions", lambda *_: ["'carrier' is gone"])
+    setting.role, setting.keeps = Role.CHALLENGER, setting.watch.interface
+    setting.watch = setting.make_watch()
+    trouble = setting.look().trouble
+    assert trouble is not None
+    assert trouble.kind == "SignatureChanged"
+
+
 def test_an_emptied_cache_folder_is_filled_again(setting: Setting) -> None:
     """While the process serves from its memory; another one may start from the folder."""
     prepared = setting.look().prepared
