@@ -34,7 +34,7 @@ class KernelForest:
     Attributes
     ----------
     walk : str
-        How the processor walks it: ``avx2`` or ``scalar``.
+        How the processor walks it: ``avx2``, ``avx2-loads`` or ``scalar``.
     packed : mapping
         What it is made of.
     n_features : int
@@ -51,7 +51,7 @@ class KernelForest:
         packed : mapping
             As `pack_learner` makes it. The kernel keeps the arrays as they are, and checks them.
         walk : str or None
-            ``avx2`` or ``scalar``; None for the quickest that this processor has.
+            One of those; None for the quickest that this processor has.
         n_threads : int or None
             How many threads share the rows of a large matrix; None for one a core.
 

@@ -69,17 +69,33 @@ AVX2 static inline void read_nodes(const Node *nodes, __m256i at, __m256 *value,
     *link = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
 }
 
+AVX2 static inline __m256 load_floats(const float *base, __m256i at) {
+    _Alignas(32) uint32_t i[LANES];
+    _mm256_store_si256((__m256i *)i, at);
+    __asm__("" : "+m"(i));
+    __m128 low = _mm_insert_ps(_mm_load_ss(base + i[0]), _mm_load_ss(base + i[1]), 0x10);
+    low = _mm_insert_ps(_mm_insert_ps(low, _mm_load_ss(base + i[2]), 0x20), _mm_load_ss(base + i[3]), 0x30);
+    __m128 high = _mm_insert_ps(_mm_load_ss(base + i[4]), _mm_load_ss(base + i[5]), 0x10);
+    high = _mm_insert_ps(_mm_insert_ps(high, _mm_load_ss(base + i[6]), 0x20), _mm_load_ss(base + i[7]), 0x30);
+    return _mm256_set_m128(high, low);
+}
+
+/* Eight features; `gathers` is known where this is compiled. */
+AVX2 static inline __m256 read_floats(const float *base, __m256i at, int gathers) {
+    return gathers ? gather_floats(base, at) : load_floats(base, at);
+}
+
 /* What eight rows of a block have of the features that their nodes ask for. */
-AVX2 static inline __m256 read_features(const Fields *fields, const float *features, __m256i link) {
+AVX2 static inline __m256 read_features(const Fields *fields, const float *features, __m256i link, int gathers) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     __m256i feature = _mm256_and_si256(link, fields->feature_mask);
-    return gather_floats(features, _mm256_or_si256(_mm256_slli_epi32(feature, 6), lane));
+    return read_floats(features, _mm256_or_si256(_mm256_slli_epi32(feature, 6), lane), gathers);
 }
 
 #define VECTORS (BLOCK / LANES)
 
 AVX2 static inline void walk_tree(const Forest *forest, const Fields *fields, size_t t, const float *features,
-                                  size_t n_vectors, int has_categories, float *leaves) {
+                                  size_t n_vectors, int has_categories, int gathers, float *leaves) {
     const Node *tree = forest->nodes + forest->roots[t];
     size_t n_nodes = forest->roots[t + 1] - forest->roots[t];
     unsigned depth = forest->depths[t];
@@ -102,7 +118,7 @@ AVX2 static inline void walk_tree(const Forest *forest, const Fields *fields, si
         for (size_t v = 0; v < n_vectors; v++) {
             __m256 value = _mm256_permutevar8x32_ps(top_values, at[v]);
             __m256i link = _mm256_permutevar8x32_epi32(top_links, at[v]);
-            __m256 x = read_features(fields, features + v * LANES, link);
+            __m256 x = read_features(fields, features + v * LANES, link, gathers);
             at[v] = next(fields, at[v], x, value, link, has_categories);
         }
     for (unsigned level = 3; level < depth; level++)
@@ -110,27 +126,28 @@ AVX2 static inline void walk_tree(const Forest *forest, const Fields *fields, si
             __m256 value;
             __m256i link;
             read_nodes(tree, at[v], &value, &link);
-            __m256 x = read_features(fields, features + v * LANES, link);
+            __m256 x = read_features(fields, features + v * LANES, link, gathers);
             at[v] = next(fields, at[v], x, value, link, has_categories);
         }
     for (size_t v = 0; v < n_vectors; v++)
-        _mm256_storeu_ps(leaves + v * LANES, gather_floats(forest->leaves + forest->roots[t], at[v]));
+        _mm256_storeu_ps(leaves + v * LANES, read_floats(forest->leaves + forest->roots[t], at[v], gathers));
 }
 
-AVX2 static void add_block(const Forest *forest, const float *features, size_t n_rows, float *sums) {
+AVX2 static inline void add_rows(const Forest *forest, const float *features, size_t n_rows, int gathers,
+                                 float *sums) {
     Fields fields = fields_of(forest);
     float leaves[BLOCK];
     size_t n_vectors = (n_rows + LANES - 1) / LANES;
     for (size_t t = 0; t < forest->n_trees; t++) {
         if (n_vectors == VECTORS) {
             if (forest->has_categories[t])
-                walk_tree(forest, &fields, t, features, VECTORS, 1, leaves);
+                walk_tree(forest, &fields, t, features, VECTORS, 1, gathers, leaves);
             else
-                walk_tree(forest, &fields, t, features, VECTORS, 0, leaves);
+                walk_tree(forest, &fields, t, features, VECTORS, 0, gathers, leaves);
         } else if (forest->has_categories[t])
-            walk_tree(forest, &fields, t, features, n_vectors, 1, leaves);
+            walk_tree(forest, &fields, t, features, n_vectors, 1, gathers, leaves);
         else
-            walk_tree(forest, &fields, t, features, n_vectors, 0, leaves);
+            walk_tree(forest, &fields, t, features, n_vectors, 0, gathers, leaves);
         for (size_t row = 0; row < n_rows; row++)
             sums[row * forest->n_groups + forest->groups[t]] += leaves[row];
     }
@@ -141,7 +158,7 @@ AVX2 static void add_block(const Forest *forest, const float *features, size_t n
 #define TREES (TREE_VECTORS * LANES)
 
 AVX2 static inline void walk_trees(const Forest *forest, const Fields *fields, const float *features, size_t first,
-                                   unsigned depth, float *leaves) {
+                                   unsigned depth, int gathers, float *leaves) {
     __m256i at[TREE_VECTORS];
     for (size_t v = 0; v < TREE_VECTORS; v++)
         at[v] = _mm256_loadu_si256((const __m256i *)(forest->roots + first + v * LANES));
@@ -150,15 +167,15 @@ AVX2 static inline void walk_trees(const Forest *forest, const Fields *fields, c
             __m256 value;
             __m256i link;
             read_nodes(forest->nodes, at[v], &value, &link);
-            __m256 x = gather_floats(features, _mm256_and_si256(link, fields->feature_mask));
+            __m256 x = read_floats(features, _mm256_and_si256(link, fields->feature_mask), gathers);
             at[v] = next(fields, at[v], x, value, link, 0);
         }
     }
     for (size_t v = 0; v < TREE_VECTORS; v++)
-        _mm256_storeu_ps(leaves + v * LANES, gather_floats(forest->leaves, at[v]));
+        _mm256_storeu_ps(leaves + v * LANES, read_floats(forest->leaves, at[v], gathers));
 }
 
-AVX2 static void add_row(const Forest *forest, const float *features, float *sums) {
+AVX2 static inline void add_one(const Forest *forest, const float *features, int gathers, float *sums) {
     Fields fields = fields_of(forest);
     float leaves[TREES];
     for (size_t first = 0; first < forest->n_trees; first += TREES) {
@@ -173,21 +190,42 @@ AVX2 static void add_row(const Forest *forest, const float *features, float *sum
             scalar_add_trees(forest, features, first, n_trees, sums);
             continue;
         }
-        walk_trees(forest, &fields, features, first, depth, leaves);
+        walk_trees(forest, &fields, features, first, depth, gathers, leaves);
         for (size_t t = 0; t < TREES; t++)
             sums[forest->groups[first + t]] += leaves[t];
     }
 }
 
-static const Walk walk = {"avx2", add_row, add_block, 24};
-
-const Walk *avx2_walk(void) {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") ? &walk : NULL;
+AVX2 static void add_row_by_gathers(const Forest *forest, const float *features, float *sums) {
+    add_one(forest, features, 1, sums);
 }
+
+AVX2 static void add_block_by_gathers(const Forest *forest, const float *features, size_t n_rows, float *sums) {
+    add_rows(forest, features, n_rows, 1, sums);
+}
+
+AVX2 static void add_row_by_loads(const Forest *forest, const float *features, float *sums) {
+    add_one(forest, features, 0, sums);
+}
+
+AVX2 static void add_block_by_loads(const Forest *forest, const float *features, size_t n_rows, float *sums) {
+    add_rows(forest, features, n_rows, 0, sums);
+}
+
+static const Walk by_gathers = {"avx2", add_row_by_gathers, add_block_by_gathers, 24};
+static const Walk by_loads = {"avx2-loads", add_row_by_loads, add_block_by_loads, 24};
+
+static int has_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2");
+}
+
+const Walk *avx2_walk(void) { return has_avx2() ? &by_gathers : NULL; }
+const Walk *avx2_loads_walk(void) { return has_avx2() ? &by_loads : NULL; }
 
 #else
 
 const Walk *avx2_walk(void) { return NULL; }
+const Walk *avx2_loads_walk(void) { return NULL; }
 
 #endif

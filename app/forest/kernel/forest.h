@@ -67,6 +67,8 @@ typedef struct {
 extern const Walk scalar_walk;
 void scalar_add_trees(const Forest *, const float *features, size_t first, size_t n, float *sums);
 const Walk *avx2_walk(void); /* NULL where this processor has no AVX2 */
+const Walk *avx2_loads_walk(void); /* the same without gathers, which not every processor is quick at */
+double trial_seconds(const Walk *); /* how long a small forest takes it at best */
 
 /* Output transforms of XGBoost's objectives: margins[n_rows][n_groups] to predictions, which may be the same place. */
 typedef enum { IDENTITY, SIGMOID, EXPONENTIAL, EXPONENTIAL_IN_DOUBLE, SOFTMAX, ARGMAX, HINGE, N_TRANSFORMS } Transform;

@@ -76,13 +76,20 @@ static int take(PyObject *bytes, size_t item_size, void *pointer, size_t *n_item
 }
 
 /* The ways that this processor can walk, the quickest first; found when the module is loaded. */
-static const Walk *walks[2];
+static const Walk *walks[3];
 static size_t n_walks;
 
+/* By so much quicker without gathers is no chance: it is to be the same way at every start. */
+#define CLEARLY 0.9
+
 static void find_walks(void) {
+    const Walk *gathers = avx2_walk(), *loads = avx2_loads_walk();
     n_walks = 0;
-    if (avx2_walk())
-        walks[n_walks++] = avx2_walk();
+    if (gathers) {
+        int loads_first = trial_seconds(loads) < CLEARLY * trial_seconds(gathers);
+        walks[n_walks++] = loads_first ? loads : gathers;
+        walks[n_walks++] = loads_first ? gathers : loads;
+    }
     walks[n_walks++] = &scalar_walk;
 }
 
