@@ -68,7 +68,7 @@ class Settings(BaseModel):
     )
     poll_interval_s: float = Field(
         15.0,
-        ge=0.1,
+        ge=0.01,
         le=86_400,
         allow_inf_nan=False,
         description="Seconds between two looks at an alias in the registry; other URIs are not looked at again.",

@@ -176,7 +176,10 @@ def test_a_full_disk_is_no_fault_of_the_store(
         ({"error": "ValueError", "arguments": []}, "bucket/model: ValueError: ValueError$"),
         ({"error": "ValueError", "arguments": ["x" * 10_000]}, "bucket/model: ValueError: x{600}$"),
         ({"exit": 3}, "ended with status 3: "),
-        ({"exit": 1, "words": "out of\nmemory"}, "ended with status 1: memory$"),
+        (
+            {"exit": 1, "words": "out of\nmemory"},
+            "ended with status 1: memory; if it was killed, there was too little memory$",
+        ),
     ],
 )
 def test_whatever_else_goes_wrong_is_unreachable(
