@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from model.errors import DataInvalid
-from model.tables import FLIGHTS, PLANES, WEATHER, WHOLE_FILES, DataSource, month_file
+from model.tables import FLIGHTS, PLANES, WEATHER, WHOLE_FILES, DataSource, month_file, months_of
 
 
 def fetch(source: DataSource, folder: Path, until: str) -> list[str]:
@@ -38,7 +38,7 @@ def fetch(source: DataSource, folder: Path, until: str) -> list[str]:
     months: list[str] = []
     for table in (FLIGHTS, WEATHER):
         rows = _read_as_text(source.folder / WHOLE_FILES[table.name])
-        of_month = rows.groupby(rows["year"] + "-" + rows["month"].str.zfill(2))
+        of_month = rows.groupby(months_of(rows))
         there = sorted(str(month) for month in of_month.groups)
         if until not in there:
             raise DataInvalid(f"it has no rows of {until}; it ends with {there[-1]}", WHOLE_FILES[table.name])

@@ -74,21 +74,21 @@ def train(
     progress.say(f"reading flights, weather and planes of {source.name}")
     dataset = make_dataset(read_tables(source), progress)
     split = split_dataset(dataset, parameters)
-    if known := find_known(experiment, parameters, dataset.digest(), progress):
+    data = describe_data(source.name, dataset, split)
+    if known := find_known(experiment, parameters, data, progress):
         return replace(known, registered=experiment.promote(known.registered, CHAMPION)) if promote else known
     model = fit(split, parameters, progress)
     progress.say("measuring, also month by month")
     sides = measure(model, split)
-    data = describe_data(source.name, dataset, split)
     progress.say("logging the run, and registering the model version")
     return FinishedRun(register(experiment, model, split, sides, data, parameters, promote), sides.metrics)
 
 
 def find_known(
-    experiment: Experiment, parameters: Parameters, data_sha256: str, progress: Progress
+    experiment: Experiment, parameters: Parameters, data: DataDescription, progress: Progress
 ) -> FinishedRun | None:
     """Find the model version that was made with the same parameters of the same data before, and say so."""
-    known = experiment.find(MODEL_NAME, digest_recipe(parameters.of_model(), data_sha256))
+    known = experiment.find(MODEL_NAME, digest_recipe(parameters.of_model(), data.sha256))
     if known is not None:
         registered = known.registered
         progress.say(

@@ -26,7 +26,7 @@ from model.packaging import importances
 from model.parameters import read_parameters
 from model.progress import Progress
 from model.registration import Experiment
-from model.tables import find_data, read_tables
+from model.tables import find_data, months_of, read_tables
 from model.training import FittedModel, check_device
 
 DATA = PROJECT_ROOT / "model" / "data"
@@ -46,8 +46,7 @@ def run_validate(progress: Progress) -> None:
     """Check every value, and say what there is of each month."""
     tables = read_tables(find_data(RAW))
     flights = tables.flights
-    month = flights["year"].astype(str) + "-" + flights["month"].astype(str).str.zfill(2)
-    report = flights.groupby(month.rename("month")).agg(
+    report = flights.groupby(months_of(flights).rename("month")).agg(
         flights=("dest", "size"),
         without_outcome=("arr_delay", lambda delays: delays.isna().sum()),
         destinations=("dest", "nunique"),
@@ -91,7 +90,7 @@ def run_register(progress: Progress) -> None:
     source = f"{find_data().name} until {parameters.until}"
     data = describe_data(source, dataset, split)
     experiment = Experiment(uri, MODEL_NAME)
-    if find_known(experiment, parameters, data.sha256, progress):
+    if find_known(experiment, parameters, data, progress):
         return
     is_first = find_champion(registry_uri(os.environ)) is None
     registered = register(experiment, model, split, measure(model, split), data, parameters, promote=is_first)

@@ -151,6 +151,11 @@ def month_file(table: Table, month: str) -> str:
     return f"{table.name}-{month}.csv"
 
 
+def months_of(frame: pd.DataFrame) -> pd.Series:
+    """Of which month each row is, such as ``2013-01``."""
+    return frame["year"].astype(str) + "-" + frame["month"].astype(str).str.zfill(2)
+
+
 def _read(source: DataSource, table: Table) -> tuple[pd.DataFrame, int]:
     files = sorted(path.name for path in source.folder.glob(month_file(table, "????-??"))) or [WHOLE_FILES[table.name]]
     frames, n_mended = [], 0
@@ -169,7 +174,7 @@ def _read(source: DataSource, table: Table) -> tuple[pd.DataFrame, int]:
 def _check_month(frame: pd.DataFrame, table: Table, file: str) -> None:
     """A month's file has no other month's rows; and so none that another file has too."""
     if file != WHOLE_FILES[table.name]:
-        months = frame["year"].astype(str) + "-" + frame["month"].astype(str).str.zfill(2)
+        months = months_of(frame)
         refuse(
             (months != file.removeprefix(f"{table.name}-").removesuffix(".csv")).to_numpy(),
             file,

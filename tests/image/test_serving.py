@@ -94,12 +94,9 @@ def test_memory_that_runs_out_ends_a_child_and_not_the_service(
     """Where preparing a model version takes more than there is, the process that does it goes, and that is told."""
     little = ("--memory", "64m", "--memory-swap", "64m")
     with run_container(engine, serving, *mounted(model_folder), *TEMPORARY, *little) as container:
-        for _ in wait(60, every_s=0.5):
-            status, reason = container.ask("GET", "/readyz")
-            if "-9" in str(reason):
-                break
+        status, reason = ask_once_it_says(container, "status -9")
         assert status == 503
-        assert "too little memory" in str(reason)
+        assert "too little memory" in reason
         assert container.ask("GET", "/livez")[0] == 200
         assert container.state["Running"]
 
@@ -119,13 +116,19 @@ def test_a_model_version_larger_than_memory_is_refused_before_linux_kills_anythi
         container.wait_until_ready()
     little = ("--memory", "160m", "--memory-swap", "160m")
     with run_container(engine, serving, *mounted(folder), *TEMPORARY, *little) as container:
-        for _ in wait(60, every_s=0.5):
-            status, reason = container.ask("GET", "/readyz")
-            if "memory" in str(reason):
-                break
+        status, reason = ask_once_it_says(container, "takes more memory")
         assert status == 503
-        assert re.search(r"takes more memory than is left, \d+ MiB; raise the container's limit", str(reason))
+        assert re.search(r"takes more memory than is left, \d+ MiB; raise the container's limit", reason)
         assert not container.state["OOMKilled"]
+
+
+def ask_once_it_says(container: Container, words: str) -> tuple[int, str]:
+    """Status and reason of a service that is not ready; asked from inside, it would have less memory until then."""
+    for _ in wait(60, every_s=0.5):
+        if words in container.log():
+            break
+    status, reason = container.ask("GET", "/readyz")
+    return status, str(reason)
 
 
 def wait_until_alive(container: Container) -> None:
