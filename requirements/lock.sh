@@ -20,6 +20,8 @@ compile() {
 compile dev "$@"
 compile train --constraint requirements/dev.txt
 compile dvc --constraint requirements/dev.txt
+compile tune --constraint requirements/dev.txt
+compile dask --constraint requirements/dev.txt
 compile serve --constraint requirements/dev.txt
 compile otel requirements/serve.in --constraint requirements/dev.txt
 compile bench --constraint requirements/dev.txt "$@"

@@ -65,6 +65,9 @@ def test_no_file_of_requirements_says_where_packages_come_from(path: Path) -> No
         ("serve", "bench"),
         ("serve", "otel"),
         ("otel", "dev"),
+        ("dvc", "dev"),
+        ("tune", "dev"),
+        ("dask", "dev"),
         ("mlflow-server", "stores"),
     ],
 )
