@@ -6,6 +6,7 @@ import os
 import sys
 
 from app.errors import ModelError
+from app.predictor import Predictor
 from app.preparation.child import Preparation
 from app.preparation.file import read_prepared
 from app.registry.registry import MlflowRegistry
@@ -27,10 +28,8 @@ def check(uri: str, settings: Settings) -> int:
     int
         0 if it may serve, 1 if it may not or cannot be had; the reason is on standard error.
     """
-    registry = MlflowRegistry.of_environment(os.environ, settings.cache_dir)
     try:
-        version = registry.resolve(uri)
-        predictor = read_prepared(Preparation(registry, settings.cache_dir)(version))
+        predictor = load_verified(uri, settings)
     except ModelError as error:
         print(f"treeserve check: {uri} cannot serve: {error}", file=sys.stderr)
         return 1
@@ -38,3 +37,22 @@ def check(uri: str, settings: Settings) -> int:
     why = f" ({evaluator.reason})" if evaluator.reason else ""
     print(f"{predictor.version} may serve; {evaluator.name} evaluates it{why}")
     return 0
+
+
+def load_verified(uri: str, settings: Settings) -> Predictor:
+    """
+    Fetch and verify a model version, and load it, for whoever wants its answers without a server.
+
+    Parameters
+    ----------
+    uri : str
+        As `Settings.model_uri` has it.
+    settings : Settings
+
+    Raises
+    ------
+    ModelError
+        If it cannot be had, or may not serve.
+    """
+    registry = MlflowRegistry.of_environment(os.environ, settings.cache_dir)
+    return read_prepared(Preparation(registry, settings.cache_dir)(registry.resolve(uri)))

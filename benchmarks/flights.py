@@ -79,8 +79,8 @@ def prepare_flights(folder: Path) -> Flights:
     flights = Flights(
         folder, model_folder, *(folder / f"{name}.jsonl" for name in ("single", "batches", "mixed_batches"))
     )
-    from model.features import build_dataset
-    from model.tables import find_data, read_tables
+    from model.flights.features import build_dataset
+    from model.flights.tables import find_data, read_tables
 
     dataset, _ = build_dataset(read_tables(find_data()))
     rows = dataset.features.drop_duplicates().sample(frac=1, random_state=0)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from app.errors import ModelError
 from app.registry.store import without_credentials
+from model.commands.log_options import add_drift_options, add_outcomes_options, add_trace_options
 from model.errors import ParameterInvalid, TrainingError
-from model.log_options import add_drift_options, add_outcomes_options, add_trace_options
 from model.names import CHAMPION, MODEL_NAME, STAGES
 from model.parameters import add_options
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        run: Callable[[Namespace], int] = import_module(f"model.{options.command}_command").run
+        run: Callable[[Namespace], int] = import_module(f"model.commands.{options.command}").run
         return run(options)
     except (TrainingError, ModelError) as error:
         print(without_credentials(f"error: {error}"), file=sys.stderr)
@@ -45,15 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m model", description="Train and register the example model, and watch it.")
+    parser = ArgumentParser(prog="python -m model", description="Train and register a model, and watch it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser(
         "train",
-        help=f"train the flight model and register it as {MODEL_NAME}",
-        description=f"Train on the flights of 2013, measure on its last two months, and register {MODEL_NAME}.",
+        help=f"train a model and register it as {MODEL_NAME}",
+        description=f"Train on the data that has arrived, measure on the last of it, and register {MODEL_NAME}.",
     )
     add_options(train)
-    train.add_argument("--data", type=Path, metavar="DIR", help="read the three CSV files from this folder")
+    train.add_argument("--data", type=Path, metavar="DIR", help="read the data's files from this folder")
     train.add_argument("--no-alias", action="store_true", help=f"register, but leave the alias {CHAMPION} where it is")
     train.add_argument("--if-missing", action="store_true", help=f"do nothing if {MODEL_NAME}@{CHAMPION} exists")
     stage = commands.add_parser(

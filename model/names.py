@@ -1,11 +1,12 @@
-"""What the example is called in the registry, and which version of it answers; read without importing anything slow."""
+"""Which project this is, and what it is called in the registry; read without importing anything slow."""
 
 from __future__ import annotations
 
 from app.errors import ModelNotFound
 
-MODEL_NAME = "flight-delay"
-CHAMPION = "champion"
+MODEL_NAME = "flight-delay"  # of the registered model, and of its experiment
+PROJECT = "model.flights.project"  # the module whose `PROJECT` says what is one's own of it
+CHAMPION, CHALLENGER = "champion", "challenger"
 STAGES = ("fetch", "validate", "prepare", "train", "evaluate", "register")  # of the pipeline, in their order
 
 

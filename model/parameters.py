@@ -41,7 +41,7 @@ class TrainingParameters:
     learning_rate: float = _number(float, "share of each tree's answer that is taken", 1e-4, 1)
     rounds: int = _number(int, "at most so many trees; early stopping usually ends sooner", 1, 10_000)
     stopping_rounds: int = _number(
-        int, "stop after so many rounds without a better AUC on the stopping rows", 1, 10_000
+        int, "stop after so many rounds without a better figure on the stopping rows", 1, 10_000
     )
     min_child_weight: float = _number(float, "least weight of the rows in a leaf", 0, 1e6)
     subsample: float = _number(float, "share of the rows that a tree sees", 0.01, 1)
@@ -62,10 +62,8 @@ class TrainingParameters:
                     raise ParameterInvalid(f"{spec.name} is {value}; it must be from {low:g} to {high:g}")
 
     def for_booster(self) -> dict[str, Any]:
-        """Return the parameters that `xgboost.train` takes as a dictionary."""
+        """Return what `xgboost.train` is told, beside what its task says."""
         return {
-            "objective": "binary:logistic",
-            "eval_metric": "auc",
             "tree_method": "hist",
             "device": self.device,
             "seed": self.seed,

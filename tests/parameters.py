@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from model.flights.tables import TIME_ZONE
 from model.parameters import Parameters, TrainingParameters, read_parameters
-from model.tables import TIME_ZONE
 
 STOP_FROM, TEST_FROM = (
     pd.Timestamp(day, tz=TIME_ZONE) for day in (read_parameters().stop_from, read_parameters().test_from)

@@ -86,7 +86,7 @@ def _fingerprint() -> str:
     sources = [
         Path(__file__),
         PROJECT / "requirements" / "train.txt",
-        *sorted((PROJECT / "model").glob("*.py")),
+        *sorted((PROJECT / "model").rglob("*.py")),
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
@@ -94,32 +94,32 @@ def _fingerprint() -> str:
 def _train(folder: Path) -> None:
     # Where other processes want the same cores; read when XGBoost is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from model.features import FEATURES, build_dataset
-    from model.flight_delay import DESCRIPTION, describe_data, split_dataset
+    from model.flights.project import PROJECT as FLIGHTS
     from model.names import CHAMPION
-    from model.packaging import pack_model
     from model.parameters import read_parameters
+    from model.pipeline.steps import describe_data, split_dataset
     from model.progress import Progress
-    from model.registration import Experiment, RunRecord
-    from model.tables import find_data, read_tables
-    from model.training import fit_model
+    from model.registry.packaging import pack_model
+    from model.registry.registration import Experiment, RunRecord
+    from model.training.fit import fit_model
 
-    source, parameters, progress = find_data(), read_parameters(), Progress()
+    parameters, progress = read_parameters(), Progress()
     progress.say("training the flight model on its numeric features")
-    numeric = [feature for feature in FEATURES if feature.type != "string"]
+    numeric = [feature for feature in FLIGHTS.description.features if feature.type != "string"]
     names = [feature.name for feature in numeric]
-    dataset, _ = build_dataset(read_tables(source))
+    dataset = FLIGHTS.read(None, progress)
     dataset = replace(dataset, features=dataset.features[names])
-    split = split_dataset(dataset, parameters)
-    model = fit_model(split, parameters.train, progress)
-    data = describe_data(source.name, dataset, split)
+    split = split_dataset(FLIGHTS, dataset, parameters)
+    model = fit_model(split, FLIGHTS.task, parameters.train, progress)
+    data = describe_data(FLIGHTS.name_source(None), dataset, split)
     with tempfile.TemporaryDirectory() as scratch:
         package = pack_model(
             Path(scratch),
             model,
             split,
             model.predict(split.fit.features),
-            replace(DESCRIPTION, features=numeric),
+            replace(FLIGHTS.description, features=numeric),
+            FLIGHTS.task,
             data,
             metrics={},
             commit=None,

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from model.drift import measure_drift
-from model.log_lines import LogReader
+from model.observed.drift import measure_drift
+from model.observed.log_lines import LogReader
 from tests.boosters import ModelFolderBuilder, make_model, make_table, to_instances
 from tests.e2e.prometheus import Monitor, run_prometheus
 from tests.e2e.servers import Server, Start

@@ -54,8 +54,8 @@ class FlightModel:
 @pytest.fixture(scope="module")
 def flights(trained: Trained, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlightModel]:
     """Train, register and serve the example, each with the code that does it for users."""
-    from model.features import build_dataset
-    from model.tables import find_data, read_tables
+    from model.flights.features import build_dataset
+    from model.flights.tables import find_data, read_tables
     from tests.parameters import STOP_FROM
 
     folder = tmp_path_factory.mktemp("flights")

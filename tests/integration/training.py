@@ -11,10 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from model.flight_delay import train
+from model.flights.project import PROJECT
+from model.flights.tables import find_data
+from model.pipeline.steps import train
 from model.progress import Progress
-from model.registration import RegisteredVersion
-from model.tables import find_data
+from model.registry.registration import RegisteredVersion
 from tests.integration.mlflow_store import load_mlflow
 from tests.parameters import make_parameters
 
@@ -54,7 +55,7 @@ def write_sample(folder: Path) -> Path:
 
 def train_example(uri: str, sample: Path) -> Trained:
     """Train into a store that nobody has used."""
-    version = train(QUICK, find_data(sample), uri, promote=True, progress=Progress(io.StringIO()))
+    version = train(PROJECT, QUICK, sample, uri, "champion", Progress(io.StringIO()))
     client = load_mlflow().MlflowClient(tracking_uri=uri, registry_uri=uri)
     model_id = client.get_model_version_by_alias(NAME, "champion").source.removeprefix("models:/")
     place = client.get_logged_model(model_id).artifact_location

@@ -13,8 +13,8 @@ from prometheus_client.samples import Sample
 
 from app.predictor import Predictor
 from app.profile import CategoryProfile, ReferenceProfile
-from model.drift import measure_drift
-from model.log_lines import LogReader
+from model.observed.drift import measure_drift
+from model.observed.log_lines import LogReader
 from tests.boosters import make_model, make_table, to_instances
 from tests.challengers import load_challenger, write_challenger
 from tests.exposed_metrics import read_text

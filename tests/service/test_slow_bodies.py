@@ -66,7 +66,8 @@ def test_a_body_that_stalls_is_408_and_the_connection_closed(
     with caplog.at_level(logging.INFO):
         status, headers, code = answer_of(call(impatient, drip(60)))
     assert (status, code, headers[b"connection"]) == (408, "body_too_slow", b"close")
-    assert caplog.text == ""
+    # The service may have begun to serve only just now, and said so.
+    assert [record.message for record in caplog.records if record.name != "app.swaps"] == []
     assert impatient.sample("treeserve_requests_total", route="/predict", status="408") == 1
 
 

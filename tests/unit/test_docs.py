@@ -12,7 +12,7 @@ import pytest
 from app import errors
 from app.errors import FaultCode, ServingError
 from app.settings import PREFIX, Settings
-from model.features import FEATURES
+from model.flights.features import FEATURES
 from tests.exposed_metrics import ExposedMetric
 from tests.schemas import FOLDER, MODELS, render_schema
 

@@ -21,8 +21,23 @@ FLOORS = {
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
+ROOMS = {
+    name: floor
+    for floor, names in enumerate(
+        reversed(
+            re.findall(
+                r"^\| ([`\w, ]+) \|",
+                (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("| rooms | what |")[2],
+                re.MULTILINE,
+            )
+        )
+    )
+    for name in re.findall(r"`(\w+)`", names)
+}
+
 OPEN_TO_MODEL = {
     "app.artifacts",
+    "app.check",
     "app.ecs",
     "app.errors",
     "app.observed.bins",
@@ -30,6 +45,7 @@ OPEN_TO_MODEL = {
     "app.profile",
     "app.registry.resolve",
     "app.registry.store",
+    "app.settings",
     "app.signature",
 }
 ONLY_MLFLOW = "app.registry.mlflow_process"
@@ -143,6 +159,25 @@ def test_a_module_imports_only_from_lower_floors() -> None:
 def test_no_modules_import_each_other_in_a_ring(sources: dict[str, str]) -> None:
     """Not even within a package."""
     assert find_cycle(sources) == []
+
+
+def find_stairs(sources: dict[str, str]) -> list[str]:
+    """Each import of `model/` that leads to a room above, or to a neighbour's."""
+    return [
+        f"{module} -> {imported}"
+        for module, source in sources.items()
+        for imported in sorted(find_imports(source, set(sources)) - {"model"})
+        if imported.split(".")[0] == "model" and module != "model"
+        for own, other in [(module.split(".")[1], imported.split(".")[1])]
+        if own != other and ROOMS[own] <= ROOMS[other] and ROOMS[own] > 0
+    ]
+
+
+def test_every_room_of_the_training_side_has_its_place() -> None:
+    """And imports lead downwards between them."""
+    assert {module.split(".")[1] for module in MODEL if module != "model"} == set(ROOMS)
+    assert find_stairs(MODEL) == []
+    assert find_stairs(MODEL | {"model.training.fit": "from model.project import Project"})
 
 
 def test_the_service_imports_nothing_slow_and_nothing_of_the_training_side() -> None:

@@ -65,9 +65,10 @@ def node(bare_node: Node, doors: Doors) -> Node:
 @pytest.fixture(scope="session")
 def logs(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> FlightLogs:
     """Real flights, answered by two versions of the example."""
-    from model.features import build_dataset
-    from model.flight_delay import train
-    from model.tables import find_data, read_tables
+    from model.flights.features import build_dataset
+    from model.flights.project import PROJECT
+    from model.flights.tables import find_data, read_tables
+    from model.pipeline.steps import train
     from tests.parameters import STOP_FROM, make_parameters
 
     folder = tmp_path_factory.mktemp("flights")
@@ -76,7 +77,7 @@ def logs(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFa
     with restored_tracking_uri():
         trained = train_example(uri, sample)
         other = make_parameters(rounds=12, stopping_rounds=5, max_depth=3)
-        train(other, find_data(sample), uri, promote=False, progress=Progress(io.StringIO()))
+        train(PROJECT, other, sample, uri, None, Progress(io.StringIO()))
         dataset, _ = build_dataset(read_tables(find_data(sample)))
         return make_logs(trained, dataset.select((dataset.moments >= STOP_FROM).to_numpy()), folder)
 

@@ -21,7 +21,7 @@ import httpx2
 import pandas as pd
 
 from app.ecs import timestamp
-from model.dataset import Dataset
+from model.datasets.dataset import Dataset
 from tests.boosters import to_instances
 from tests.e2e.servers import Server
 from tests.integration.training import NAME, Trained

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from model.drift import measure_drift
-from model.live_figures import measure
+from model.observed.drift import measure_drift
+from model.observed.live_figures import measure
 from tests.integration.elastic.flights import FlightLogs
 from tests.integration.elastic.mappings import read_types
 from tests.integration.elastic.node import DATASETS, Node

@@ -19,7 +19,7 @@ import yaml
 
 from app.artifacts import Card, read_artifact
 from app.registry.registry import MlflowRegistry
-from model.dataset_file import dvc_digest
+from model.datasets.parquet import dvc_digest
 from model.names import STAGES
 from tests.clone import copy_project
 from tests.integration.stores.conftest import ENVIRONMENT

@@ -117,7 +117,7 @@ def test_a_job_runs_alone_and_ends(name: str) -> None:
 @pytest.mark.parametrize(
     ("place", "reader"),
     [
-        ("components/outcomes/cron-job.yaml:outcomes", PROJECT / "model" / "log_index.py"),
+        ("components/outcomes/cron-job.yaml:outcomes", PROJECT / "model" / "observed" / "log_index.py"),
         ("components/filebeat/daemon-set.yaml:filebeat", FILEBEAT),
     ],
 )

@@ -26,7 +26,7 @@ from app.profile import CategoryProfile, NumberProfile, ReferenceProfile
 from app.signature import Feature, FeatureType, Signature
 from app.wire.decoder import InstancesDecoder
 from app.wire.exchange import UNKNOWN_BITS
-from model.drift import population_stability_index
+from model.observed.drift import population_stability_index
 
 SIGNATURE = Signature(
     (

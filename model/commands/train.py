@@ -1,0 +1,45 @@
+"""``python -m model train``: the example from end to end, in one process."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import replace
+
+from app.registry.store import registry_uri, tracking_uri, without_credentials
+from model.names import CHAMPION, MODEL_NAME, find_champion
+from model.parameters import read_options, read_parameters
+from model.progress import Progress, quieten_libraries
+
+
+def run(options: Namespace) -> int:
+    """Train, and say what came of it; the exit code."""
+    parameters = replace(read_parameters(), train=read_options(options))
+    uri = tracking_uri(os.environ)
+    if options.if_missing and (version := find_champion(registry_uri(os.environ))):
+        print(without_credentials(f"{MODEL_NAME}@{CHAMPION} is version {version} at {uri}; nothing to train"))
+        return 0
+    progress = Progress()
+    progress.say("importing pandas and XGBoost")
+    quieten_libraries()
+    from model.pipeline.steps import train
+    from model.project import load_project
+
+    alias = None if options.no_alias else CHAMPION
+    trained = train(load_project(), parameters, options.data, uri, alias, progress)
+    registered, metrics = trained.registered, trained.metrics
+    progress.say("done")
+    alias = f", alias {registered.alias}" if registered.alias else f"; the alias {CHAMPION} was not moved"
+    print(
+        f"\n{registered.name} version {registered.version}{alias}\n"
+        f"run {registered.run_id}\n"
+        f"test: {_list_figures(metrics, 'test_')}\n\n"
+        "next: make mlflow-ui shows the run, its metrics and plots; make run serves the champion"
+    )
+    return 0
+
+
+def _list_figures(metrics: Mapping[str, float], prefix: str) -> str:
+    figures = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items())

@@ -1,0 +1,65 @@
+"""
+The split by time: fit on the past, stop on what follows, test on what follows that.
+
+Rows of one day share their weather and their delays. A random split would put them on both
+sides and promise a model that service never sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from model.datasets.dataset import Dataset
+from model.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Split:
+    """
+    Three data sets, each later than the one before.
+
+    Attributes
+    ----------
+    fit : Dataset
+        What the trees are grown on.
+    stop : Dataset
+        What says when to stop growing them.
+    test : Dataset
+        What the model has never met: its metrics are the model's.
+    """
+
+    fit: Dataset
+    stop: Dataset
+    test: Dataset
+
+    @property
+    def sides(self) -> dict[str, Dataset]:
+        """Each by its name, in their order."""
+        return {"fit": self.fit, "stop": self.stop, "test": self.test}
+
+
+def split_by_time(dataset: Dataset, stop_from: pd.Timestamp, test_from: pd.Timestamp) -> Split:
+    """
+    Split at two moments; a row at a boundary belongs to the later side.
+
+    Raises
+    ------
+    TrainingError
+        If a side has no rows, or only one outcome: nothing can be learnt or measured on it.
+    """
+    moments = dataset.moments
+    split = Split(
+        fit=dataset.select((moments < stop_from).to_numpy()),
+        stop=dataset.select(((moments >= stop_from) & (moments < test_from)).to_numpy()),
+        test=dataset.select((moments >= test_from).to_numpy()),
+    )
+    for name, side in split.sides.items():
+        if np.unique(side.outcomes).size != 2:  # noqa: PLR2004  it happens or it does not
+            raise TrainingError(
+                f"the {name} rows need both outcomes, and are {side.n_rows:,} rows with {int(side.outcomes.sum()):,} "
+                f"yes; they are split at {stop_from:%Y-%m-%d} and {test_from:%Y-%m-%d}"
+            )
+    return split

@@ -1,0 +1,60 @@
+"""Will this flight arrive more than 15 minutes late? The project that `model/names.py` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from model.datasets.dataset import Dataset
+from model.flights.features import FEATURES, LATE_AFTER_MIN, build_dataset
+from model.flights.fetch import fetch
+from model.flights.tables import TIME_ZONE, find_data, months_of, read_tables
+from model.progress import Progress
+from model.project import ModelDescription, Project
+from model.training.binary import BinaryClassification
+
+
+class FlightDelay(Project):
+    """The flights out of New York in 2013."""
+
+    task = BinaryClassification(decision_threshold=0.5)
+    description = ModelDescription(
+        prediction=f"probability that the flight arrives more than {LATE_AFTER_MIN} minutes late",
+        # New destinations open during the year, and a flight there has a delay all the same.
+        unknown_category="missing",
+        features=FEATURES,
+    )
+    time_zone = TIME_ZONE
+
+    def name_source(self, folder: Path | None) -> str:
+        """The pinned package, or the folder."""
+        return find_data(folder).name
+
+    def fetch(self, folder: Path, until: str) -> list[str]:
+        """Let the months of the package arrive."""
+        return fetch(find_data(), folder, until)
+
+    def count(self, folder: Path) -> pd.DataFrame:
+        """Flights, those without an outcome, and destinations of each month."""
+        flights = read_tables(find_data(folder)).flights
+        report = flights.groupby(months_of(flights).rename("month")).agg(
+            flights=("dest", "size"),
+            without_outcome=("arr_delay", lambda delays: delays.isna().sum()),
+            destinations=("dest", "nunique"),
+        )
+        return report.reset_index()
+
+    def read(self, folder: Path | None, progress: Progress) -> Dataset:
+        """Join flights, weather and planes, and say what they have."""
+        tables = read_tables(find_data(folder))
+        dataset, n_dropped = build_dataset(tables)
+        no_weather = int(dataset.features["temp"].isna().sum())
+        progress.say(
+            f"{len(tables.flights):,} flights; {n_dropped:,} cancelled or diverted, without an outcome, are dropped; "
+            f"{no_weather:,} others have no weather; {tables.n_mended} known wrong value(s) made missing"
+        )
+        return dataset
+
+
+PROJECT = FlightDelay()

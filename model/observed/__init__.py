@@ -1,0 +1,1 @@
+"""What services have logged: drift, outcomes, and how good predictions were."""

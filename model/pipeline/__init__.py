@@ -1,0 +1,1 @@
+"""From data to a registered model version, in one process or in the stages of `dvc.yaml`."""

@@ -1,0 +1,220 @@
+"""A project from end to end, in steps: data, split, forest, measures, registered model version."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from app.artifacts import DataDescription
+from app.registry.store import PROJECT_ROOT
+from model.datasets.dataset import Dataset
+from model.datasets.parquet import dvc_digest, to_parquet
+from model.datasets.split import Split, split_by_time
+from model.names import MODEL_NAME
+from model.parameters import Parameters
+from model.progress import Progress
+from model.project import Project
+from model.registry.packaging import importances, pack_model
+from model.registry.provenance import digest_recipe, library_versions, read_commit
+from model.registry.registration import RECIPE_TAG, Experiment, FinishedRun, RegisteredVersion, RunRecord
+from model.training.fit import FittedModel, check_device, fit_model
+from model.training.plots import plot_importance
+from model.training.task import Curve, evaluate_months
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a model answers the rows of each side of its split, and how well."""
+
+    fit: Curve
+    stop: Curve
+    test: Curve
+    metrics: dict[str, float]
+
+
+def train(
+    project: Project,
+    parameters: Parameters,
+    folder: Path | None,
+    tracking_uri: str,
+    alias: str | None,
+    progress: Progress,
+) -> FinishedRun:
+    """
+    Train and register, unless that was done: what the stages of `dvc.yaml` do, in one process.
+
+    Parameters
+    ----------
+    project : Project
+    parameters : Parameters
+    folder : pathlib.Path or None
+        Where the data is; None is where it is published.
+    tracking_uri : str
+        MLflow's.
+    alias : str or None
+        Which one moves to the model version.
+    progress : Progress
+
+    Raises
+    ------
+    TrainingError
+        If the data, the device or the registry is not fit for it.
+    """
+    # First of all, so that a missing device or server is told before the work and not after it.
+    check_device(parameters.train.device)
+    progress.say(f"importing MLflow, and opening {tracking_uri}")
+    experiment = Experiment(tracking_uri, MODEL_NAME)
+    progress.say(f"reading {project.name_source(folder)}")
+    dataset = until_month(project, project.read(folder, progress), parameters.until)
+    return train_on(project, dataset, project.name_source(folder), parameters, experiment, alias, progress)
+
+
+def train_on(
+    project: Project,
+    dataset: Dataset,
+    source: str,
+    parameters: Parameters,
+    experiment: Experiment,
+    alias: str | None,
+    progress: Progress,
+) -> FinishedRun:
+    """Do the same with data that was read, whose source has a name, and an experiment that is open."""
+    split = split_dataset(project, dataset, parameters)
+    data = describe_data(source, dataset, split)
+    if known := find_known(experiment, parameters, data, progress):
+        return replace(known, registered=experiment.set_alias(known.registered, alias)) if alias else known
+    model = fit(project, split, parameters, progress)
+    progress.say("measuring, also month by month")
+    sides = measure(project, model, split)
+    progress.say("logging the run, and registering the model version")
+    return FinishedRun(register(project, experiment, model, split, sides, data, parameters, alias), sides.metrics)
+
+
+def until_month(project: Project, dataset: Dataset, until: str) -> Dataset:
+    """The rows of a month, such as ``2013-12``, and of those before it."""
+    end = pd.Timestamp(f"{until}-01", tz=project.time_zone) + pd.offsets.MonthBegin()
+    return dataset.select((dataset.moments < end).to_numpy())
+
+
+def find_known(
+    experiment: Experiment, parameters: Parameters, data: DataDescription, progress: Progress
+) -> FinishedRun | None:
+    """Find the model version that was made with the same parameters of the same data before, and say so."""
+    known = experiment.find(MODEL_NAME, digest_recipe(parameters.of_model(), data.sha256))
+    if known is not None:
+        registered = known.registered
+        progress.say(
+            f"{registered.name} version {registered.version} was trained with the same parameters on the same data"
+        )
+    return known
+
+
+def split_dataset(project: Project, dataset: Dataset, parameters: Parameters) -> Split:
+    """Split where the parameters say, at midnight of the project's clock."""
+    stop_from, test_from = (_midnight(project, day) for day in (parameters.stop_from, parameters.test_from))
+    return split_by_time(dataset, stop_from, test_from)
+
+
+def fit(project: Project, split: Split, parameters: Parameters, progress: Progress) -> FittedModel:
+    """Grow the forest, and say on what."""
+    progress.say(
+        f"fitting on {_describe(split.fit)}, stopping on {_describe(split.stop)}, testing on {_describe(split.test)}"
+    )
+    return fit_model(split, project.task, parameters.train, progress)
+
+
+def measure(project: Project, model: FittedModel, split: Split) -> Sides:
+    """Measure each side, and each month that the model was not fitted on."""
+    curves = {
+        name: Curve(
+            f"{name} ({side.moments.min():%b} to {side.moments.max():%b})", side.outcomes, model.predict(side.features)
+        )
+        for name, side in split.sides.items()
+    }
+    metrics = {
+        f"{side}_{name}": value
+        for side, curve in curves.items()
+        for name, value in project.task.evaluate(curve.outcomes, curve.predictions).items()
+    }
+    later = [curves["stop"], curves["test"]]
+    months = evaluate_months(
+        project.task,
+        np.concatenate([curve.outcomes for curve in later]),
+        np.concatenate([curve.predictions for curve in later]),
+        pd.concat([split.stop.moments, split.test.moments]),
+    )
+    return Sides(**curves, metrics=metrics | months)
+
+
+def describe_data(name: str, dataset: Dataset, split: Split) -> DataDescription:
+    """What the card says of the data: all of it by its digests, and the rows that the trees are grown on."""
+    return DataDescription(
+        name=name,
+        sha256=dataset.digest(),
+        dvc=dvc_digest(to_parquet(dataset)),
+        n_rows=split.fit.n_rows,
+        first=split.fit.moments.min().isoformat(),
+        last=split.fit.moments.max().isoformat(),
+    )
+
+
+def register(
+    project: Project,
+    experiment: Experiment,
+    model: FittedModel,
+    split: Split,
+    sides: Sides,
+    data: DataDescription,
+    parameters: Parameters,
+    alias: str | None,
+) -> RegisteredVersion:
+    """Log a run with all that is known of the model, and register the model version."""
+    commit = read_commit(PROJECT_ROOT)
+    record = RunRecord(
+        parameters={
+            **parameters.of_model(),
+            "n_rounds": model.n_rounds,
+            "data": data.name,
+            "data_sha256": data.sha256,
+            "data_dvc": data.dvc,
+            **{f"{name}_rows": side.n_rows for name, side in split.sides.items()},
+        },
+        metrics=sides.metrics,
+        round_scores=model.stop_scores,
+        figures={
+            **project.task.plot([sides.test, sides.fit]),
+            "plots/importance.png": plot_importance(importances(model.booster)),
+        },
+        tags={
+            "git_commit": commit or "none",
+            RECIPE_TAG: digest_recipe(parameters.of_model(), data.sha256),
+            **{f"library.{name}": version for name, version in library_versions().items()},
+        },
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        package = pack_model(
+            Path(temporary),
+            model,
+            split,
+            sides.fit.predictions,
+            project.description,
+            project.task,
+            data,
+            sides.metrics,
+            commit,
+        )
+        return experiment.register(MODEL_NAME, record, package, alias)
+
+
+def _midnight(project: Project, day: date) -> pd.Timestamp:
+    return pd.Timestamp(day, tz=project.time_zone)
+
+
+def _describe(side: Dataset) -> str:
+    first, last = side.moments.min(), side.moments.max()
+    return f"{side.n_rows:,} rows ({first:%b} to {last:%b}, mean outcome {side.outcomes.mean():.2f})"

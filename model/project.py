@@ -1,0 +1,110 @@
+"""What is one's own about a model; everything else in `model/` is the same for all of them: docs/training.md."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from model.datasets.dataset import Dataset, FeatureColumn
+from model.names import PROJECT
+from model.progress import Progress
+from model.training.task import Task
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """
+    What is said of a model that its numbers do not say.
+
+    Attributes
+    ----------
+    prediction : str
+        What one prediction means, in a sentence.
+    unknown_category : {"reject", "missing"}
+        What the service does with one unless its operator decides otherwise.
+    features : sequence of FeatureColumn
+        In the booster's order.
+    """
+
+    prediction: str
+    unknown_category: Literal["reject", "missing"]
+    features: Sequence[FeatureColumn]
+
+
+class Project(ABC):
+    """
+    A question, and the data that answers it.
+
+    Attributes
+    ----------
+    task : Task
+        What kind of prediction it is, and so how it is learnt and measured.
+    description : ModelDescription
+    time_zone : str
+        In whose midnights and months the data is told.
+    """
+
+    task: Task
+    description: ModelDescription
+    time_zone: str
+
+    @abstractmethod
+    def name_source(self, folder: Path | None) -> str:
+        """
+        Say where data comes from, as a model's card does.
+
+        Parameters
+        ----------
+        folder : pathlib.Path or None
+            With files such as `fetch` writes; None is where they are published.
+        """
+
+    @abstractmethod
+    def fetch(self, folder: Path, until: str) -> list[str]:
+        """
+        Write what has arrived until a month into an empty or missing folder; the months, such as ``2013-12``.
+
+        Raises
+        ------
+        DataInvalid
+            If there is nothing of that month.
+        """
+
+    @abstractmethod
+    def count(self, folder: Path) -> pd.DataFrame:
+        """
+        Check every value of what was fetched; what there is of each ``month``, which is the first column.
+
+        Raises
+        ------
+        DataInvalid
+            At the first thing that is wrong, with file, column and row.
+        """
+
+    @abstractmethod
+    def read(self, folder: Path | None, progress: Progress) -> Dataset:
+        """
+        Check the data and make instances of it, with outcomes, in the order of their moments.
+
+        Parameters
+        ----------
+        folder : pathlib.Path or None
+            As in `name_source`.
+        progress : Progress
+
+        Raises
+        ------
+        DataInvalid
+        """
+
+
+def load_project() -> Project:
+    """Import the one that `model/names.py` names."""
+    project: Project = import_module(PROJECT).PROJECT
+    return project

@@ -1,0 +1,1 @@
+"""Grows forests and measures them."""
