@@ -62,6 +62,28 @@ def _parser() -> ArgumentParser:
         description="What `dvc repro` runs, each from files to files.",
     )
     stage.add_argument("stage", choices=STAGES)
+    gate = commands.add_parser(
+        "gate",
+        help="judge a model version against the champion, and write down the verdict",
+        description="Judge a model version against the champion by the newest rows with outcomes. "
+        "The exit code is 3 if it is refused.",
+    )
+    gate.add_argument("version", metavar="VERSION", help="of the model, or challenger for the one that has that alias")
+    gate.add_argument("--data", type=Path, metavar="DIR", help="read the data's files from this folder")
+    promote = commands.add_parser(
+        "promote",
+        help="make a model version the champion",
+        description="Move the alias champion, and write down who did it, when and why.",
+    )
+    promote.add_argument("version", metavar="VERSION", help="of the model, or challenger")
+    promote.add_argument("--why", required=True, metavar="TEXT", help="for those who ask later")
+    promote.add_argument("--ungated", action="store_true", help="although the gate has not passed it")
+    rollback = commands.add_parser(
+        "rollback",
+        help="give the alias champion back to the version that had it before",
+        description="Move the alias champion back, and write down who did it, when and why.",
+    )
+    rollback.add_argument("--why", required=True, metavar="TEXT", help="for those who ask later")
     add_drift_options(
         commands.add_parser(
             "drift",

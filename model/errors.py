@@ -7,7 +7,9 @@ TrainingError
 ├── DeviceMissing      no GPU, or an XGBoost that cannot use one
 ├── RegistryUnusable   MLflow's store does not answer, or is not where it was
 ├── LogUnreadable      a log file is not there, or not as a service writes it
-└── NothingObserved    the logs do not have what is asked for
+├── NothingObserved    the logs do not have what is asked for
+├── GateImpossible     a model version cannot be judged
+└── PromotionRefused   an alias may not be moved as was asked
 """
 
 from __future__ import annotations
@@ -62,3 +64,11 @@ class LogUnreadable(TrainingError):
 
 class NothingObserved(TrainingError):
     """The logs do not have what is asked for."""
+
+
+class GateImpossible(TrainingError):
+    """A model version cannot be judged: there is nothing to judge it by, or it cannot answer that."""
+
+
+class PromotionRefused(TrainingError):
+    """An alias may not be moved as was asked."""

@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from model.datasets.dataset import Dataset, FeatureColumn
+from model.expectations import Expectation
 from model.names import PROJECT
 from model.progress import Progress
 from model.training.task import Task
@@ -48,11 +49,20 @@ class Project(ABC):
     description : ModelDescription
     time_zone : str
         In whose midnights and months the data is told.
+    slices : tuple of str
+        Features, each of whose values is looked at by itself before a model version takes another's place.
+    expectations : tuple of Expectation
+        What any good model's predictions are like.
+    known_later : frozenset of str
+        What the data has and is known only with the outcome, or after it: no feature may be called so.
     """
 
     task: Task
     description: ModelDescription
     time_zone: str
+    slices: tuple[str, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    known_later: frozenset[str] = frozenset()
 
     @abstractmethod
     def name_source(self, folder: Path | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from model.datasets.dataset import Dataset
+from model.expectations import Expectation, Rises, Steady, Within
 from model.flights.features import FEATURES, LATE_AFTER_MIN, build_dataset
 from model.flights.fetch import fetch
 from model.flights.tables import TIME_ZONE, find_data, months_of, read_tables
@@ -26,6 +27,16 @@ class FlightDelay(Project):
         features=FEATURES,
     )
     time_zone = TIME_ZONE
+    slices: tuple[str, ...] = ("carrier", "origin")
+    expectations: tuple[Expectation, ...] = (
+        Within(0, 1),
+        Rises("hour", 6, 18),  # a late plane is late again on its next flight, and delays add up over the day
+        Rises("precip", 0, 0.3),
+        Rises("visib", 10, 1),
+        Steady("minute", by=1, within=0.02),
+        Steady("distance", by=10, within=0.02),
+    )
+    known_later = frozenset({"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"})
 
     def name_source(self, folder: Path | None) -> str:
         """The pinned package, or the folder."""

@@ -86,7 +86,7 @@ class Experiment:
             If nobody answers, or the store was moved with its clone.
         """
         self._uri = tracking_uri
-        with self._explained():
+        with explained(tracking_uri):
             # Its folder must be there before MLflow asks SQLite to make the file.
             if tracking_uri.startswith(_SQLITE):
                 _sqlite_file(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,12 @@ class Experiment:
             self._mlflow.set_tracking_uri(tracking_uri)
             self._client = self._mlflow.MlflowClient()
             self._experiment_id = self._open_experiment(experiment)
+
+    @contextmanager
+    def asking(self) -> Iterator[Any]:
+        """Hand out MLflow's client; what it raises becomes one sentence."""
+        with explained(self._uri):
+            yield self._client
 
     def find(self, name: str, recipe: str) -> FinishedRun | None:
         """
@@ -106,7 +112,7 @@ class Experiment:
         recipe : str
             As `model.registry.provenance.digest_recipe` makes it.
         """
-        with self._explained():
+        with explained(self._uri):
             runs = self._client.search_runs(
                 [self._experiment_id], f"tags.`{RECIPE_TAG}` = '{recipe}' and attributes.status = 'FINISHED'"
             )
@@ -119,7 +125,7 @@ class Experiment:
 
     def set_alias(self, registered: RegisteredVersion, alias: str) -> RegisteredVersion:
         """Move an alias to a model version."""
-        with self._explained():
+        with explained(self._uri):
             self._client.set_registered_model_alias(registered.name, alias, registered.version)
         return replace(registered, alias=alias)
 
@@ -142,7 +148,7 @@ class Experiment:
             If a step fails, or the stored booster is not the one that was measured. A run that
             was begun is marked as failed, and no model version is registered.
         """
-        with self._explained():
+        with explained(self._uri):
             with self._mlflow.start_run(experiment_id=self._experiment_id, tags=dict(record.tags)) as run:
                 run_id = str(run.info.run_id)
                 self._log_record(run_id, record)
@@ -200,30 +206,29 @@ class Experiment:
         self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(known_as)})
         return version
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what MLflow and the stores below it raise into one sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise RegistryUnusable(
-                f"MLflow at {self._uri} cannot be used: {error}; is MLFLOW_TRACKING_URI right?"
-            ) from error
-        except ModuleNotFoundError as error:
-            raise RegistryUnusable(
-                f"MLflow at {self._uri} keeps its files where only the Python module {error.name!r} can put them: "
-                f"install it beside training (pip install {error.name}), or let the server hand them out "
-                "(mlflow server --artifacts-destination)"
-            ) from error
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] not in {"mlflow", "sqlalchemy"}:
-                raise
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            # A connection's error goes on with every object below it.
-            reason = first.partition(" (Caused by ")[0]
-            raise RegistryUnusable(
-                f"MLflow at {self._uri} cannot be used: {reason}; is MLFLOW_TRACKING_URI right, and does it answer?"
-            ) from error
+
+@contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turn what MLflow and the stores below it raise into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise RegistryUnusable(f"MLflow at {uri} cannot be used: {error}; is MLFLOW_TRACKING_URI right?") from error
+    except ModuleNotFoundError as error:
+        raise RegistryUnusable(
+            f"MLflow at {uri} keeps its files where only the Python module {error.name!r} can put them: "
+            f"install it beside training (pip install {error.name}), or let the server hand them out "
+            "(mlflow server --artifacts-destination)"
+        ) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in {"mlflow", "sqlalchemy"}:
+            raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # A connection's error goes on with every object below it.
+        reason = first.partition(" (Caused by ")[0]
+        raise RegistryUnusable(
+            f"MLflow at {uri} cannot be used: {reason}; is MLFLOW_TRACKING_URI right, and does it answer?"
+        ) from error
 
 
 def load_mlflow() -> Any:

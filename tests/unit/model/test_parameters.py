@@ -13,6 +13,7 @@ import pytest
 
 from model.errors import ParameterInvalid
 from model.parameters import PARAMETERS, TrainingParameters, add_options, read_options, read_parameters
+from model.rules import read_gate_rules
 from tests.parameters import make_training_parameters
 
 
@@ -60,7 +61,7 @@ def test_the_file_is_what_is_used(tmp_path: Path) -> None:
         ("max_depth: 5", "max_depth: five", "params.yaml: max_depth is 'five', which is no int"),
         ("max_depth: 5", "max_depth: 5.5", "max_depth is 5.5, which is no int"),
         ("max_depth: 5", "max_depth: yes", "max_depth is True, which is no int"),
-        ("max_depth: 5", "depth: 5", "there is no training parameter depth"),
+        ("max_depth: 5", "depth: 5", "there is no parameter depth"),
         ("  seed: 2013\n", "", "params.yaml says nothing of 'seed'"),
         ("data:", "dates:", "params.yaml says nothing of 'data'"),
         ('"2013-12"', "2013", "until is 2013; it must be a month such as 2013-12"),
@@ -99,3 +100,12 @@ def test_a_value_out_of_range_is_told(name: str, value: Any) -> None:
     """With the name, the value and what would be right."""
     with pytest.raises(ParameterInvalid, match=rf"^{name} is .*{value}.*; (it must be from|choose one of)"):
         make_training_parameters(**{name: value})
+
+
+def test_the_rules_of_the_gate_are_read_and_checked(tmp_path: Path) -> None:
+    """A confidence of 95 is a slip, and not a very strict gate."""
+    assert read_gate_rules().confidence == 0.95
+    file = tmp_path / "params.yaml"
+    file.write_text(PARAMETERS.read_text().replace("confidence: 0.95", "confidence: 95"))
+    with pytest.raises(ParameterInvalid, match=r"params.yaml: confidence is 95.0; it must be from 0.5 to 0.9999"):
+        read_gate_rules(file)

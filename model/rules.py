@@ -1,0 +1,47 @@
+"""The rules by which a model version takes another's place, as `params.yaml` has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.parameters import PARAMETERS
+from model.ranges import check_ranges, explained, make, number, read_sections
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """
+    When a challenger may take the champion's place.
+
+    Raises
+    ------
+    ParameterInvalid
+        If a value is out of its range.
+    """
+
+    window_days: int = number(int, "days of the newest labelled rows, on which the two are compared", 1, 366)
+    confidence: float = number(float, "probability that the challenger is better, by the bootstrap", 0.5, 0.9999)
+    least_gain: float = number(float, "by which its headline metric must be better at that confidence", 0, 1e6)
+    calibration_error: float = number(float, "largest that is calibrated", 0, 1e6)
+    calibration_loss: float = number(float, "by which it may be worse calibrated than the champion", 0, 1e6)
+    slice_rows: int = number(int, "rows of a slice that is looked at, at least", 1, 1_000_000_000)
+    slice_loss: float = number(float, "by which the headline metric may be worse in a slice", 0, 1e6)
+    feature_share: float = number(float, "of the model's knowledge that one feature may have", 0, 1)
+    prediction_time_us: float = number(float, "of one instance at most, from bytes to the answer", 0.1, 1e9)
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of its range."""
+        check_ranges(self)
+
+
+def read_gate_rules(path: Path = PARAMETERS) -> GateRules:
+    """
+    Read those of a file such as `params.yaml`.
+
+    Raises
+    ------
+    ParameterInvalid
+    """
+    with explained(path):
+        return make(GateRules, read_sections(path)["gate"])
