@@ -68,7 +68,19 @@ extern const Walk scalar_walk;
 void scalar_add_trees(const Forest *, const float *features, size_t first, size_t n, float *sums);
 const Walk *avx2_walk(void); /* NULL where this processor has no AVX2 */
 const Walk *avx2_loads_walk(void); /* the same without gathers, which not every processor is quick at */
-double trial_seconds(const Walk *); /* how long a small forest takes it at best */
+
+/* The ways that this processor can walk, the quickest first; found once, when the module is loaded. */
+#define N_WALKS 3
+extern const Walk *walks[N_WALKS];
+extern size_t n_walks;
+void find_walks(void);
+const Walk *find_walk(const char *name); /* of this name, or the quickest for NULL; NULL if there is none */
+
+/*
+ * Margins of rows[n_rows][n_features] into sums[n_rows][n_groups]; columns has room for a block's features. It calls
+ * nothing of Python's.
+ */
+void walk_rows(const Forest *, const Walk *, const float *rows, size_t n_rows, float *columns, float *sums);
 
 /* Output transforms of XGBoost's objectives: margins[n_rows][n_groups] to predictions, which may be the same place. */
 typedef enum { IDENTITY, SIGMOID, EXPONENTIAL, EXPONENTIAL_IN_DOUBLE, SOFTMAX, ARGMAX, HINGE, N_TRANSFORMS } Transform;

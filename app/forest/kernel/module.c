@@ -1,7 +1,6 @@
 /* The Python face of the kernel: `Forest(...)` checks what it is given, and then answers matrices. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <sched.h>
 #include <string.h>
 
 #include "forest.h"
@@ -73,32 +72,6 @@ static int take(PyObject *bytes, size_t item_size, void *pointer, size_t *n_item
     *(char **)pointer = start;
     *n_items = length / item_size;
     return 0;
-}
-
-/* The ways that this processor can walk, the quickest first; found when the module is loaded. */
-static const Walk *walks[3];
-static size_t n_walks;
-
-/* By so much quicker without gathers is no chance: it is to be the same way at every start. */
-#define CLEARLY 0.9
-
-static void find_walks(void) {
-    const Walk *gathers = avx2_walk(), *loads = avx2_loads_walk();
-    n_walks = 0;
-    if (gathers) {
-        int loads_first = trial_seconds(loads) < CLEARLY * trial_seconds(gathers);
-        walks[n_walks++] = loads_first ? loads : gathers;
-        walks[n_walks++] = loads_first ? gathers : loads;
-    }
-    walks[n_walks++] = &scalar_walk;
-}
-
-/* The walk of this name, or the quickest for NULL; NULL if this processor has none. */
-static const Walk *find_walk(const char *name) {
-    for (size_t i = 0; i < n_walks; i++)
-        if (!name || strcmp(walks[i]->name, name) == 0)
-            return walks[i];
-    return NULL;
 }
 
 static PyObject *list_walks(void) {
@@ -178,44 +151,6 @@ static void Forest_dealloc(ForestObject *self) {
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-/* A category that no set can have is looked up as one that none has; XGBoost sends it left as well. */
-static inline float known(const Forest *forest, size_t feature, float x) {
-    return !forest->is_category[feature] || x != x || (x >= 0 && x < forest->n_codes) ? x : (float)forest->n_codes;
-}
-
-/*
- * A batch gives way to whatever else wants its core after so many rows times trees, about a sixth of a millisecond.
- * Linux would not take the core from it before the next tick, some four milliseconds, whatever the priorities.
- */
-#define WORK_AT_A_STRETCH 50000
-
-static void add_rows(const Forest *forest, const Walk *walk, const float *rows, size_t n_rows, float *columns,
-                     float *sums) {
-    size_t work = 0;
-    for (size_t row = 0; row < n_rows; row++)
-        memcpy(sums + row * forest->n_groups, forest->base, forest->n_groups * sizeof(float));
-    if (n_rows < walk->rows_for_block) {
-        for (size_t row = 0; row < n_rows; row++) {
-            for (size_t feature = 0; feature < forest->n_features; feature++)
-                columns[feature] = known(forest, feature, rows[row * forest->n_features + feature]);
-            walk->row(forest, columns, sums + row * forest->n_groups);
-        }
-        return;
-    }
-    for (size_t first = 0; first < n_rows; first += BLOCK) {
-        size_t n = n_rows - first < BLOCK ? n_rows - first : BLOCK;
-        for (size_t feature = 0; feature < forest->n_features; feature++)
-            for (size_t row = 0; row < BLOCK; row++)
-                columns[feature * BLOCK + row] =
-                    row < n ? known(forest, feature, rows[(first + row) * forest->n_features + feature]) : 0.0f;
-        walk->block(forest, columns, n, sums + first * forest->n_groups);
-        if ((work += n * forest->n_trees) >= WORK_AT_A_STRETCH) {
-            work = 0;
-            sched_yield();
-        }
-    }
-}
-
 /* Both arguments are C-contiguous float32: the matrix, and room for the answer. */
 static PyObject *answer(ForestObject *self, PyObject *args, int is_margin) {
     const Forest *forest = &self->forest;
@@ -245,7 +180,7 @@ static PyObject *answer(ForestObject *self, PyObject *args, int is_margin) {
         goto end;
     }
     PyThreadState *unlocked = n_rows * forest->n_trees > UNLOCKED_WORK ? PyEval_SaveThread() : NULL;
-    add_rows(forest, self->walk, matrix.buf, n_rows, columns, margins);
+    walk_rows(forest, self->walk, matrix.buf, n_rows, columns, margins);
     if (!is_margin)
         transform_rows(self->transform, margins, n_rows, forest->n_groups, out.buf);
     if (unlocked)

@@ -1,6 +1,7 @@
-/* Tries a way of walking out on a small forest: which is the quickest, a processor's name does not say. */
+/* Finds the quickest way of walking by trying each on a small forest: a processor's name does not say which it is. */
 #define _POSIX_C_SOURCE 199309L
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 #include "forest.h"
@@ -11,6 +12,11 @@
 #define FEATURE_BITS 4
 #define FEATURES (1 << FEATURE_BITS)
 #define TURNS 20
+/* By so much quicker without gathers is no chance: it is to be the same way at every start. */
+#define CLEARLY 0.9
+
+const Walk *walks[N_WALKS];
+size_t n_walks;
 
 static double seconds(void) {
     struct timespec now;
@@ -18,7 +24,8 @@ static double seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-double trial_seconds(const Walk *walk) {
+/* How long the small forest takes at best. */
+static double trial_seconds(const Walk *walk) {
     /* A full tree, many times; what it asks and what rows have is mixed well enough to take them everywhere. */
     static Node nodes[TREES * NODES];
     static float leaves[TREES * NODES], features[FEATURES * BLOCK];
@@ -56,4 +63,22 @@ double trial_seconds(const Walk *walk) {
         best = took < best ? took : best;
     }
     return best;
+}
+
+void find_walks(void) {
+    const Walk *gathers = avx2_walk(), *loads = avx2_loads_walk();
+    n_walks = 0;
+    if (gathers) {
+        int loads_first = trial_seconds(loads) < CLEARLY * trial_seconds(gathers);
+        walks[n_walks++] = loads_first ? loads : gathers;
+        walks[n_walks++] = loads_first ? gathers : loads;
+    }
+    walks[n_walks++] = &scalar_walk;
+}
+
+const Walk *find_walk(const char *name) {
+    for (size_t i = 0; i < n_walks; i++)
+        if (!name || strcmp(walks[i]->name, name) == 0)
+            return walks[i];
+    return NULL;
 }
