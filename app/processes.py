@@ -1,4 +1,4 @@
-"""What every process of the service does about itself when it begins."""
+"""What every process of the service does when it begins, about itself and about those that it starts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,6 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def be_killed_first() -> None:
-    """Let this process, and those that it starts, be what Linux kills where memory runs out, and not what serves."""
-    with suppress(OSError):  # another system, or a /proc that is only read
-        Path("/proc/self/oom_score_adj").write_text("1000")
-
-
 def python_module(name: str) -> list[str]:
     """
     The command that runs a module of ours in a process of its own.
@@ -38,6 +32,17 @@ def python_module(name: str) -> list[str]:
     ``-P``, or Python would look into the working directory first, where somebody else's `app` may be.
     """
     return [sys.executable, "-P", "-m", name]
+
+
+def let_it_be_killed_first(pid: int) -> None:
+    """
+    Let a process that was just started, and those that it starts, be what Linux kills where memory runs out.
+
+    It is not left to the process itself, whose interpreter takes a while to start: until then it could be the service.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # it has ended already, or /proc is only read
+            Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
 def leave_it_gaps(pid: int) -> None:

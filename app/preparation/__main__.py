@@ -9,7 +9,7 @@ from typing import Any
 
 from app.errors import ModelError
 from app.model_version import ModelVersion
-from app.processes import be_killed_first, end_with_parent, hide_unneeded_libraries, work_in_gaps
+from app.processes import end_with_parent, hide_unneeded_libraries, work_in_gaps
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +37,6 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     end_with_parent()
-    be_killed_first()
     work_in_gaps()
     hide_unneeded_libraries()
     print(json.dumps(main(json.load(sys.stdin))))

@@ -24,7 +24,7 @@ from app.errors import ModelError, ModelUnfit, model_errors
 from app.model_version import ModelVersion
 from app.preparation.prepare import find_prepared
 from app.preparation.prepared import Prepared
-from app.processes import leave_it_gaps, lower_priority, python_module, starved_s
+from app.processes import leave_it_gaps, let_it_be_killed_first, lower_priority, python_module, starved_s
 from app.registry.cache import note_use
 from app.registry.registry import MlflowRegistry
 from app.registry.store import without_credentials
@@ -167,6 +167,7 @@ def _run(
         text=True,
         process_group=0,  # Ctrl-C in a terminal is not for it
     ) as process:
+        let_it_be_killed_first(process.pid)  # before it is asked, and begins to take memory
         begin(process.pid)
         while True:
             try:

@@ -135,20 +135,34 @@ def test_what_it_warns_of_stands_in_the_log(
 def test_it_is_killed_before_what_serves(
     preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where memory runs out while it has several copies of a model."""
-    scores: set[str] = set()
+    """Where memory runs out; and is so before it is asked for anything, so that there is no moment when it is not."""
+    scores: list[str] = []
     communicate = subprocess.Popen.communicate
 
-    def look(process: subprocess.Popen[str], asked: str | None, **__: Any) -> Any:
-        for _ in wait():
-            scores.add(Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip())
-            if "1000" in scores:
-                break
-        return communicate(process, asked, timeout=60)
+    def look(process: subprocess.Popen[str], *arguments: Any, **options: Any) -> Any:
+        scores.append(Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip())
+        return communicate(process, *arguments, **options)
 
     monkeypatch.setattr(subprocess.Popen, "communicate", look)
     preparation(local)
+    assert set(scores) == {"1000"}
     assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
+
+
+def test_where_nobody_may_say_what_is_killed_first_nothing_is_said(
+    preparation: Preparation, local: ModelVersion, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A /proc that is only read is no reason not to serve, and nothing that anybody could mend."""
+    write = Path.write_text
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> int:
+        if path.name == "oom_score_adj":
+            raise PermissionError
+        return write(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert preparation(local).version == local
+    assert caplog.messages == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such policy")
