@@ -13,7 +13,8 @@ from app import __version__
 from app.line_sink import LineSink
 from app.processes import hide_unneeded_libraries
 from app.service_log import configure_logging
-from app.settings import PREFIX, Settings, SettingsInvalid, find_unknown_variables
+from app.setting_faults import PREFIX, find_unknown_variables
+from app.settings import Settings, SettingsInvalid
 from app.tracing.environment import find_trouble
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def _serve(_: argparse.Namespace) -> int:
     except SettingsInvalid as error:
         log.critical("a setting cannot be used: %s", error)
         return 2
-    for name, meant in find_unknown_variables(os.environ).items():
+    for name, meant in find_unknown_variables(os.environ, Settings.model_fields).items():
         log.warning("%s is no setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
     if settings.challenger_share and not settings.challenger_uri:
         log.warning("TREESERVE_CHALLENGER_SHARE sends nobody anywhere without TREESERVE_CHALLENGER_URI")

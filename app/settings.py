@@ -6,13 +6,12 @@ Read once, at start; frozen from then on.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import (
     BaseModel,
@@ -24,10 +23,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
-PREFIX = "TREESERVE_"
-
+from app.setting_faults import PREFIX, tell_fault
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -228,32 +225,6 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise SettingsInvalid(
-                "\n".join(_tell(str(fault["loc"][0]), fault) for fault in error.errors(include_url=False))
-            ) from None
-
-
-def _tell(name: str, fault: ErrorDetails) -> str:
-    is_secret = SecretStr in get_args(Settings.model_fields[name].annotation)
-    shown = "…" if is_secret else repr(fault["input"])
-    return f"{PREFIX}{name.upper()}={shown}: {fault['msg']}"
-
-
-def find_unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """
-    Variables with our prefix that are no setting, each with the setting perhaps meant.
-
-    They are told and not refused: Kubernetes sets such variables itself beside a Service
-    called `treeserve` (``TREESERVE_SERVICE_HOST``, ``TREESERVE_PORT_8080_TCP``).
-    """
-    known = [name.upper() for name in Settings.model_fields]
-    strangers = [
-        name.removeprefix(PREFIX)
-        for name in environ
-        if name.startswith(PREFIX)
-        and name.removeprefix(PREFIX) not in known
-        and not name.startswith((PREFIX + "SERVICE_", PREFIX + "PORT_"))
-    ]
-    # Compared without the prefix, which all of them share and which would make any two look alike.
-    nearest = {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strangers}
-    return {PREFIX + name: meant and PREFIX + meant for name, meant in nearest.items()}
+            schema = cls.model_json_schema()
+            told = [tell_fault(fault, schema) for fault in error.errors(include_url=False)]
+            raise SettingsInvalid("\n".join(told)) from None

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from app import __version__, cli
-from app.settings import PREFIX, Settings
+from app.setting_faults import PREFIX
+from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from app import __version__
-from app.settings import PREFIX, Settings
+from app.setting_faults import PREFIX
+from app.settings import Settings
 from tests.processes import PROJECT
 
 

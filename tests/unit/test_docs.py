@@ -11,7 +11,8 @@ import pytest
 
 from app import errors
 from app.errors import FaultCode, ServingError
-from app.settings import PREFIX, Settings
+from app.setting_faults import PREFIX
+from app.settings import Settings
 from model.flights.features import FEATURES
 from tests.exposed_metrics import ExposedMetric
 from tests.schemas import FOLDER, MODELS, render_schema

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from app import __version__
-from app.settings import PREFIX, Settings, find_unknown_variables
+from app.setting_faults import PREFIX, find_unknown_variables
+from app.settings import Settings
 from model import __main__ as training
 from monitoring.prometheus import manifest
 from tests.exposed_metrics import ExposedMetric
@@ -47,7 +48,7 @@ def variables() -> dict[str, dict[str, str]]:
 def test_every_setting_is_one(place: str, given: dict[str, str]) -> None:
     """Of the service's; a misspelt one is told in a warning alone, which nobody reads in time."""
     assert given, place
-    assert find_unknown_variables(given) == {}
+    assert find_unknown_variables(given, Settings.model_fields) == {}
     Settings.from_environment(given)
     named = re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", (K8S / place).read_text(encoding="utf-8"))
     assert {name.removeprefix(PREFIX).lower() for name in named} <= Settings.model_fields.keys()
