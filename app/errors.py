@@ -4,6 +4,9 @@ What can go wrong, and the HTTP status each failure is answered with.
 ServingError                500
 ├── InvalidRequest          422  the caller can mend it; `faults` says where
 │   ├── MalformedBody       400  not JSON at all
+│   ├── HeadRefused         400  may be read in two ways
+│   │   ├── TransferCodingUnknown 501
+│   │   └── HttpVersionUnknown    505
 │   ├── BodyTooSlow         408
 │   ├── BodyTooLarge        413
 │   ├── TooManyInstances    413
@@ -112,6 +115,30 @@ class MalformedBody(InvalidRequest):
     status = HTTPStatus.BAD_REQUEST
     code = "malformed_body"
     title = "The body is not JSON"
+
+
+class HeadRefused(InvalidRequest):
+    """The request's line and headers may be read in two ways, or do not say what HTTP wants said."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = "invalid_head"
+    title = "The request's headers are not valid"
+
+
+class TransferCodingUnknown(HeadRefused):
+    """The body comes in a transfer coding other than chunked."""
+
+    status = HTTPStatus.NOT_IMPLEMENTED
+    code = "unknown_transfer_coding"
+    title = "The transfer coding is not known"
+
+
+class HttpVersionUnknown(HeadRefused):
+    """The request is in a version of HTTP that is not spoken here."""
+
+    status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+    code = "unknown_http_version"
+    title = "The HTTP version is not known"
 
 
 class BodyTooSlow(InvalidRequest):

@@ -30,6 +30,9 @@ _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 _DIFFERENCES = (0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
+# The route of what is refused before anybody looks at its path: what is no HTTP, or not clearly so.
+UNPARSED = "unparsed"
+
 
 class DropReason(StrEnum):
     """Why a line of the payload log is lost."""

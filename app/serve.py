@@ -63,7 +63,7 @@ def _serve_alone(settings: Settings, source: Source, metrics: Metrics, standard_
         settings, source, metrics, standard_output, drain, on_hopeless=give_up, tracing=open_tracing(os.environ)
     )
     listener = _listen(settings)
-    return run(app, drain, listener, lambda: 1 if is_hopeless.is_set() else 0)
+    return run(app, drain, metrics, listener, lambda: 1 if is_hopeless.is_set() else 0)
 
 
 def _supervise(

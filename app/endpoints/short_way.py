@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 
+from app.endpoints.head import check_head
 from app.endpoints.overload import Overload
 from app.endpoints.predict import PATH, PredictEndpoint
 from app.endpoints.request_context import RequestContext
@@ -45,7 +46,7 @@ class ShortWay:
         Parameters
         ----------
         headers : list of (bytes, bytes)
-            Names in lower case.
+            Names in lower case, of a request in HTTP/1.1.
         body : bytes
 
         Returns
@@ -55,9 +56,12 @@ class ShortWay:
             nothing has been done then.
         """
         context = RequestContext(dict(headers))
-        if context.headers.get(b"content-type") != b"application/json" or b"content-encoding" in context.headers:
+        by_name = context.headers
+        if by_name.get(b"content-type") != b"application/json" or b"content-encoding" in by_name:
             return None
         try:
+            if len(by_name) != len(headers) or b"host" not in by_name or b"transfer-encoding" in by_name:
+                check_head("1.1", headers)  # it takes longer than to see that there is nothing to check
             answer = self._endpoint.answer_plain(body, context)
         except Exception:  # which the app's way meets again, and tells
             return None

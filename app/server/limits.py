@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sized
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -84,7 +85,28 @@ class LimitedProtocol(HttpToolsProtocol):
         """Note bytes that all belong to a head, and refuse it if they are too many."""
         self._n_head_bytes += n_bytes
         if self._n_head_bytes > MAX_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large", b"more than %d bytes of headers" % MAX_HEAD_BYTES)
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            self.refuse(status, f"more than {MAX_HEAD_BYTES} bytes of headers")
+
+    def refuse(self, status: HTTPStatus, text: str, *, instead: bool = False) -> None:
+        """
+        Refuse what is no request, and close the connection.
+
+        Parameters
+        ----------
+        status : http.HTTPStatus
+        text : str
+            ASCII.
+        instead : bool
+            Say so even where an answer is due that there is not yet; otherwise only the end is to be seen then.
+        """
+        if instead or self._is_answered():
+            own = (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))
+            headers = [*self.server_state.default_headers, *own, (b"connection", b"close")]
+            head = b"".join([b"%b: %b\r\n" % (name, value) for name, value in headers])
+            line = f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+            self.transport.write(line.encode() + head + b"\r\n" + text.encode())
+        self.transport.close()
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -99,7 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
             if self._is_dropped or patience_s == KEEP_ALIVE_S:
                 self.transport.close()
             else:
-                self._refuse(b"408 Request Timeout", b"the headers did not come within %d s" % HEAD_PATIENCE_S)
+                self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"the headers did not come within {HEAD_PATIENCE_S:.0f} s")
         elif not self.transport.is_closing():
             self._watch = self.loop.call_later(HEAD_PATIENCE_S, self._look)
 
@@ -110,9 +132,3 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._is_in_head or not self._is_answered():
             return math.inf  # the body has a limit of its own, and the answer is ours
         return HEAD_PATIENCE_S if self._n_head_bytes else KEEP_ALIVE_S  # some callers connect before they ask
-
-    def _refuse(self, status: bytes, text: bytes) -> None:
-        if self._is_answered():
-            head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n" % len(text)
-            self.transport.write(b"HTTP/1.1 %b\r\n%b\r\n%b" % (status, head, text))
-        self.transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -12,11 +13,14 @@ from uvicorn.server import ServerState
 from app.drain import Drain
 from app.endpoints.short_way import ShortWay
 from app.server.limits import LimitedProtocol
+from app.server.unparsed import Unparsed
 
 # Requests that a caller may send before it has the answers.
 _MAX_AHEAD = 32
 # A body up to this size is read and forgotten when its request is refused, and the connection kept.
 _MAX_DROPPED_BYTES = 64 * 1024
+# The parser's words for one that has digits, and is none that it knows.
+_WRONG_VERSION = "Invalid HTTP version"
 
 
 class DrainState(ServerState):
@@ -26,13 +30,15 @@ class DrainState(ServerState):
     Attributes
     ----------
     drain : Drain
+    unparsed : Unparsed
     head : bytes
         The lines of `default_headers`, which change once a second.
     """
 
-    def __init__(self, drain: Drain) -> None:
+    def __init__(self, drain: Drain, unparsed: Unparsed) -> None:
         super().__init__()
         self.drain = drain
+        self.unparsed = unparsed
         self.head = b""
 
 
@@ -63,11 +69,12 @@ class HttpProtocol(LimitedProtocol):
         was_in_head, n_heads = self._is_in_head, self._n_heads
         try:
             self._feed(data)
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
             self._body = None
-            text = "Invalid HTTP request received."
-            self.logger.warning(text)
-            self.send_400_response(text)
+            is_version = str(error) == _WRONG_VERSION
+            status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED if is_version else HTTPStatus.BAD_REQUEST
+            self.refuse(status, f"it cannot be read as HTTP/1.1: {error}", instead=True)
+            return
         if self._body is not None:  # there is more to come, and to wait for
             self._go_on_in_the_app()
         if was_in_head and n_heads == self._n_heads:  # all of it was
@@ -84,6 +91,11 @@ class HttpProtocol(LimitedProtocol):
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
             self.parser.feed_data(head)
             self._feed(data[n_read:])
+
+    def refuse(self, status: HTTPStatus, text: str, *, instead: bool = False) -> None:
+        """Count what is refused, too."""
+        self._state.unparsed.note(status, text, self.client)
+        super().refuse(status, text, instead=instead)
 
     def on_message_begin(self) -> None:
         """Begin to read a request; the scope is made where the app has to answer."""

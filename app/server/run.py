@@ -12,10 +12,13 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from app.drain import Drain
+from app.metrics import Metrics
 from app.server.server import make_server
 
 
-def run(app: FastAPI, drain: Drain, listener: socket.socket, status: Callable[[], int] = lambda: 0) -> int:
+def run(
+    app: FastAPI, drain: Drain, metrics: Metrics, listener: socket.socket, status: Callable[[], int] = lambda: 0
+) -> int:
     """
     Serve an app on a socket.
 
@@ -24,6 +27,8 @@ def run(app: FastAPI, drain: Drain, listener: socket.socket, status: Callable[[]
     app : FastAPI
     drain : Drain
         How it ends.
+    metrics : Metrics
+        What is no request is counted in.
     listener : socket.socket
     status : callable
         The exit status, asked when the end has come.
@@ -33,7 +38,7 @@ def run(app: FastAPI, drain: Drain, listener: socket.socket, status: Callable[[]
     int
         The exit status. Whatever still runs, the process is gone at the drain's deadline.
     """
-    server = make_server(app, drain)
+    server = make_server(app, drain, metrics)
 
     def stop(*_: object) -> None:
         server.should_exit = True

@@ -13,8 +13,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.drain import Drain
+from app.metrics import Metrics
 from app.server.listener import accept_waiting
 from app.server.protocol import DrainState, HttpProtocol
+from app.server.unparsed import Unparsed
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ _LAST_WORDS_S = 1.0
 _ONE_SIGNAL_S = 0.2
 
 
-def make_server(app: FastAPI, drain: Drain) -> Server:
+def make_server(app: FastAPI, drain: Drain, metrics: Metrics) -> Server:
     """A server that answers with the app; run it on the sockets that it shall accept from."""
     return Server(
         uvicorn.Config(
@@ -44,16 +46,17 @@ def make_server(app: FastAPI, drain: Drain) -> Server:
             server_header=False,
         ),
         drain,
+        Unparsed(metrics),
     )
 
 
 class Server(uvicorn.Server):
     """Ends as its `Drain` says."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain, unparsed: Unparsed) -> None:
         super().__init__(config)
         self._drain = drain
-        self.server_state: DrainState = DrainState(drain)
+        self.server_state: DrainState = DrainState(drain, unparsed)
         self._told_at = 0.0
         self._is_told = False
 

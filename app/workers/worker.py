@@ -161,6 +161,6 @@ def main(channel_descriptor: int, listener_descriptor: int, output_lock: int) ->
         log.critical("cannot start: %s", error)
         return CANNOT_START
     try:
-        return run(app, drain, listener)
+        return run(app, drain, metrics, listener)
     finally:
         channel.close()

@@ -54,7 +54,7 @@ def details(document: dict[str, Any]) -> str:
 
 
 def make_scope(headers: Mapping[str, str]) -> dict[str, Any]:
-    """The ASGI scope of a POST to /predict."""
+    """The ASGI scope of a POST to /predict; a Host is among its headers."""
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -65,7 +65,7 @@ def make_scope(headers: Mapping[str, str]) -> dict[str, Any]:
         "raw_path": b"/predict",
         "query_string": b"",
         "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(b"host", b"x"), *((name.encode(), value.encode()) for name, value in headers.items())],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }

@@ -114,7 +114,7 @@ def run_echo(*, is_short: bool = True, limit: int = 100, drain: Drain | None = N
         app.short_way = way  # type: ignore[attr-defined]
     listener = listen("127.0.0.1", 0)
     address = listener.getsockname()
-    server = make_server(app, drain)
+    server = make_server(app, drain, metrics)
     running = threading.Thread(target=server.run, args=([listener],), daemon=True)
     running.start()
     yield Echo(server, address, way, collectors, running)

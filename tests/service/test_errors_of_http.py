@@ -102,6 +102,17 @@ def test_another_content_type_is_415(client: TestClient, headers: dict[str, str]
     assert hint in document["detail"]
 
 
+@pytest.mark.parametrize("path", ["/predict", "/feedback", "/model"])
+def test_several_hosts_are_refused_wherever_they_ask(service: Service, path: str) -> None:
+    """Before the path is looked at, and counted apart: alerts stand on the routes'."""
+    headers = [("Host", "a"), ("Host", "b"), ("Content-Type", "application/json")]
+    response = service.client.post(path, content=BODY, headers=headers)
+    assert "2 Host headers" in problem_of(response, 400, "invalid_head")["detail"]
+    assert response.headers["connection"] == "close"
+    assert service.sample("treeserve_requests_total", route="unparsed", status="400") == 1
+    assert service.sample("treeserve_requests_total", route=path, status="400") is None
+
+
 def test_an_identity_encoding_is_none(client: TestClient) -> None:
     """Content-Encoding: identity says that nothing is encoded."""
     assert client.post("/predict", content=BODY, headers={"Content-Encoding": "identity"}).status_code == 200

@@ -25,9 +25,13 @@ def short_way(service: Service) -> ShortWay:
     return way
 
 
-def answer(service: Service, body: bytes = BODY, *headers: tuple[bytes, bytes]) -> tuple[dict[str, str], bytes] | None:
+def answer(
+    service: Service, body: bytes = BODY, *headers: tuple[bytes, bytes], host: bytes | None = b"x"
+) -> tuple[dict[str, str], bytes] | None:
     """Headers and body of the answer; None where it declines."""
-    given = [(b"host", b"x"), (b"content-length", b"%d" % len(body)), *(headers or (JSON,))]
+    given = [(b"content-length", b"%d" % len(body)), *(headers or (JSON,))]
+    if host is not None:
+        given.insert(0, (b"host", host))
     assert service.client.portal is not None  # where the service runs, as its lines are written later on the same loop
     answered = service.client.portal.call(short_way(service).answer, given, body)
     if answered is None:
@@ -99,6 +103,23 @@ def test_whatever_is_not_the_plainest_of_cases_goes_the_apps_way(
     assert answer(service, body, *headers) is None
     assert trace(service) == before
     assert service.payload_log.read_text() == ""
+
+
+def test_a_head_that_is_not_clear_is_left_to_the_apps_way(service: Service) -> None:
+    """Which refuses it; a header that comes twice and may do so is no reason."""
+    unclear: list[tuple[tuple[bytes, bytes], ...]] = [
+        (JSON, (b"host", b"y")),
+        (JSON, (b"content-type", b"text/csv")),
+        ((b"content-type", b"text/csv"), JSON),
+        (JSON, (b"transfer-encoding", b"gzip, chunked")),
+        (JSON, (b"transfer-encoding", b"gzip"), (b"transfer-encoding", b"chunked")),
+    ]
+    before = trace(service)
+    assert answer(service, BODY, host=None) is None
+    assert [answer(service, BODY, *headers) for headers in unclear] == [None] * len(unclear)
+    assert trace(service) == before
+    assert answer(service, BODY, JSON, JSON, (b"accept", b"a/b"), (b"accept", b"c/d")) is not None
+    assert answer(service, BODY, JSON, (b"transfer-encoding", b"chunked")) is not None
 
 
 def test_limits_hold_here_too(serve: Serve) -> None:

@@ -44,7 +44,7 @@ def send_short(service: Service, headers: dict[str, str]) -> None:
     way = service.app.short_way  # type: ignore[attr-defined]
     assert isinstance(way, ShortWay)
     body = json.dumps({"instances": [GOOD]}).encode()
-    given = {"content-type": "application/json", **headers}
+    given = {"host": "x", "content-type": "application/json", **headers}
     lines = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     assert service.client.portal is not None
     assert service.client.portal.call(way.answer, lines, body) is not None
