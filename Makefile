@@ -30,7 +30,7 @@ ifdef MLFLOW_PORT
 export MLFLOW_PORT
 endif
 
-.PHONY: help install run train repro mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers lint typecheck format lock clean
+.PHONY: help install run train repro retrain mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers year lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,10 @@ train: ## Train the example and register it; options in ARGS="--max-depth 4"
 repro: ## Run what has changed of the pipeline in model/dvc.yaml, from the data to a registered model version
 	@$(INSTALL) dvc
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc --cd model repro $(ARGS)
+
+retrain: ## Go one step on from logs to a new champion; ARGS="payload.log" or ARGS="--elasticsearch URL --since 30d"
+	@$(INSTALL) train
+	@$(BIN)/python -m model retrain $(ARGS)
 
 mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_PORT=
 	@$(INSTALL) train
@@ -172,6 +176,10 @@ bench-peers: ## Time the service beside other servers, 15 minutes; ARGS="--quick
 	@$(INSTALL) dev
 	@$(INSTALL) serve build/bench/serve
 	@$(BIN)/python -m benchmarks peers $(ARGS)
+
+year: ## Replay 2013 month by month against the running service, and write docs/year.md; half an hour
+	@$(INSTALL) dev
+	@$(BIN)/python -m benchmarks year
 
 lint: ## Check format and lint
 	@$(INSTALL) dev

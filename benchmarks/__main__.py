@@ -1,10 +1,10 @@
-"""The benchmarks: ``python -m benchmarks prediction-time``, ``… peers``, ``… overload``, ``… swap``, ``… gpu``."""
+"""The benchmarks: ``python -m benchmarks prediction-time``, ``… peers``, ``… year`` and others."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,37 +23,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     swap = commands.add_parser("swap", help="what requests notice while model versions are verified and swapped")
     swap.add_argument("--quick", action="store_true", help="fewer and shorter turns: rough figures")
     commands.add_parser("gpu", help="the kernel beside a GPU, from one row to a million")
+    commands.add_parser("year", help="2013 against the running service, month by month, beside a model never retrained")
     options = parser.parse_args(arguments)
 
     from benchmarks.load import LoadFailed
 
     try:
-        if options.command == "peers":
-            from benchmarks.peers.command import run
-
-            return run(is_quick=options.quick, only=options.only)
-        if options.command == "overload":
-            from benchmarks.overload import measure as measure_overload
-
-            measure_overload(is_quick=options.quick)
-            return 0
-        if options.command == "swap":
-            from benchmarks.swap import measure as measure_swap
-
-            measure_swap(is_quick=options.quick)
-            return 0
-        if options.command == "gpu":
-            from benchmarks.gpu import measure as measure_gpu
-
-            print(measure_gpu())
-            return 0
-        from benchmarks.prediction_time import measure
-
-        measure(is_quick=options.quick)
+        return _COMMANDS[options.command](options)
     except LoadFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _prediction_time(options: Namespace) -> int:
+    from benchmarks.prediction_time import measure
+
+    measure(is_quick=options.quick)
     return 0
+
+
+def _peers(options: Namespace) -> int:
+    from benchmarks.peers.command import run
+
+    return run(is_quick=options.quick, only=options.only)
+
+
+def _overload(options: Namespace) -> int:
+    from benchmarks.overload import measure
+
+    measure(is_quick=options.quick)
+    return 0
+
+
+def _swap(options: Namespace) -> int:
+    from benchmarks.swap import measure
+
+    measure(is_quick=options.quick)
+    return 0
+
+
+def _gpu(_: Namespace) -> int:
+    from benchmarks.gpu import measure
+
+    print(measure())
+    return 0
+
+
+def _year(_: Namespace) -> int:
+    from benchmarks.year.command import run
+
+    return run()
+
+
+# Each imports what it needs, and the others' packages need not be there.
+_COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "prediction-time": _prediction_time,
+    "peers": _peers,
+    "overload": _overload,
+    "swap": _swap,
+    "gpu": _gpu,
+    "year": _year,
+}
 
 
 if __name__ == "__main__":

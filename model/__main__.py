@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.errors import ModelError
 from app.registry.store import without_credentials
-from model.commands.log_options import add_drift_options, add_outcomes_options, add_trace_options
+from model.commands.log_options import add_drift_options, add_outcomes_options, add_retrain_options, add_trace_options
 from model.errors import ParameterInvalid, TrainingError
 from model.names import CHAMPION, MODEL_NAME, STAGES
 from model.parameters import add_options
@@ -84,6 +84,13 @@ def _parser() -> ArgumentParser:
         description="Move the alias champion back, and write down who did it, when and why.",
     )
     rollback.add_argument("--why", required=True, metavar="TEXT", help="for those who ask later")
+    add_retrain_options(
+        commands.add_parser(
+            "retrain",
+            help="by the logs: train, judge, let shadow and promote a new version where one is called for",
+            description="Go one step on: decide on the challenger, or ask the rules and look for one.",
+        )
+    )
     add_drift_options(
         commands.add_parser(
             "drift",

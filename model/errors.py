@@ -9,7 +9,8 @@ TrainingError
 ├── LogUnreadable      a log file is not there, or not as a service writes it
 ├── NothingObserved    the logs do not have what is asked for
 ├── GateImpossible     a model version cannot be judged
-└── PromotionRefused   an alias may not be moved as was asked
+├── PromotionRefused   an alias may not be moved as was asked
+└── RetrainingRuns     another retraining is at work
 """
 
 from __future__ import annotations
@@ -72,3 +73,7 @@ class GateImpossible(TrainingError):
 
 class PromotionRefused(TrainingError):
     """An alias may not be moved as was asked."""
+
+
+class RetrainingRuns(TrainingError):
+    """Another retraining of the same model is at work."""

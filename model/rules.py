@@ -1,4 +1,4 @@
-"""The rules by which a model version takes another's place, as `params.yaml` has them."""
+"""The rules by which a model version is made and takes another's place, as `params.yaml` has them."""
 
 from __future__ import annotations
 
@@ -45,3 +45,37 @@ def read_gate_rules(path: Path = PARAMETERS) -> GateRules:
     """
     with explained(path):
         return make(GateRules, read_sections(path)["gate"])
+
+
+@dataclass(frozen=True)
+class RetrainingRules:
+    """
+    When a new version is trained, and when it is promoted.
+
+    Raises
+    ------
+    ParameterInvalid
+        If a value is out of its range.
+    """
+
+    stop_days: int = number(int, "days before the gate's window, whose rows say when to stop growing trees", 1, 366)
+    psi: float = number(float, "of a feature or the prediction, from which on it has drifted", 0, 100)
+    metric_loss: float = number(float, "by which the headline metric may fall below the champion's own test", 0, 1e6)
+    age_days: int = number(int, "that outcomes may be younger than what the champion was fitted on", 1, 10_000)
+    least_outcomes: int = number(int, "below which nothing is said of a live metric", 1, 1_000_000_000)
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of its range."""
+        check_ranges(self)
+
+
+def read_retraining_rules(path: Path = PARAMETERS) -> RetrainingRules:
+    """
+    Read those of a file such as `params.yaml`.
+
+    Raises
+    ------
+    ParameterInvalid
+    """
+    with explained(path):
+        return make(RetrainingRules, read_sections(path)["retrain"])

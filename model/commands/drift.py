@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from app.observed.bins import PROFILE_DATASET
 from model.errors import LogUnreadable
 from model.observed.drift import Drift, ModelVersion, measure_drift
 from model.observed.drift_report import write_report
-from model.observed.log_lines import LogReader
+from model.observed.logs import open_logs
 from model.observed.period import Period
 from model.plain_table import write_table
 
@@ -31,7 +29,7 @@ def run(options: Namespace) -> int:
     LogUnreadable, NothingObserved
     """
     period = Period(options.since, options.until)
-    model, drifts = measure_drift(_profile_lines(options, period), options.model, options.version)
+    model, drifts = measure_drift(open_logs(options).profile_lines(period), options.model, options.version)
     if options.html:
         page = write_report(drifts, str(model), f"What was observed ({period})")
         try:
@@ -44,17 +42,6 @@ def run(options: Namespace) -> int:
     else:
         print(_write_table(model, drifts))
     return 0
-
-
-def _profile_lines(options: Namespace, period: Period) -> Iterator[Mapping[str, Any]]:
-    if options.elasticsearch:
-        from model.observed.log_index import LogIndex
-
-        yield from LogIndex(options.elasticsearch).profile_lines(period)
-        return
-    reader = LogReader(options.logs)
-    yield from reader.read(PROFILE_DATASET, period)
-    reader.tell_strange()
 
 
 def _write_table(model: ModelVersion, drifts: Sequence[Drift]) -> str:

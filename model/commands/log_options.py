@@ -26,6 +26,18 @@ def add_outcomes_options(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
+def add_retrain_options(parser: ArgumentParser) -> None:
+    """Add those of ``python -m model retrain`` to its parser."""
+    _add_log_options(parser, "was told, or came as feedback,", "")
+    parser.add_argument(
+        "--data-until",
+        metavar="MONTH",
+        help="the last month whose outcomes are known; data.until of params.yaml by default",
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="read the data's files from this folder")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
 def add_trace_options(parser: ArgumentParser) -> None:
     """Add those of ``python -m model trace`` to its parser."""
     parser.add_argument("id", metavar="ID", help="`trace.id` or `http.request.id` of a line, such as Kibana shows")

@@ -10,11 +10,10 @@ from os.path import exists
 from pathlib import Path
 from typing import Any
 
-from app.ecs import FEEDBACK_DATASET, PREDICTION_DATASET
+from app.ecs import FEEDBACK_DATASET
 from model.errors import LogUnreadable, NothingObserved, ParameterInvalid
 from model.observed.live_figures import LiveFigures, measure
-from model.observed.log_lines import LogReader
-from model.observed.outcomes import Feedback, Joined, join, settle
+from model.observed.logs import LogStreams, open_logs
 from model.observed.period import Period
 from model.plain_table import write_table
 
@@ -37,11 +36,13 @@ def run(options: Namespace) -> int:
     period = Period(options.since, options.until)
     if options.output and options.output.exists() and any(map(options.output.samefile, filter(exists, options.logs))):
         raise ParameterInvalid(f"{options.output} is one of the logs that are read, and would be replaced")
-    if options.elasticsearch:
-        feedback, joined, written = _join_index(options.elasticsearch, period)
-    else:
-        feedback, joined = _join_files(options.logs, period)
-        written = {}
+    logs = open_logs(options)
+    feedback, joined = logs.join_outcomes(period)
+    if not feedback.outcomes:
+        raise NothingObserved(f"there is no {FEEDBACK_DATASET} line ({period}); POST /feedback writes them")
+    written = {}
+    if isinstance(logs, LogStreams):
+        written = dict(zip(("new", "changed"), logs.index.write_outcomes(joined.lines), strict=True))
     if options.output:
         _write_lines(options.output, joined.lines)
     counts = {
@@ -59,31 +60,6 @@ def run(options: Namespace) -> int:
         print("  ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items()))
         print(_write_figures(figures))
     return 0
-
-
-def _join_files(logs: Sequence[str], period: Period) -> tuple[Feedback, Joined]:
-    reader = LogReader(logs)
-    reader.check_files()
-    feedback = settle(reader.read(FEEDBACK_DATASET, period))
-    reader.tell_strange()
-    _check(feedback, period)
-    return feedback, join(feedback, LogReader(logs).read(PREDICTION_DATASET))
-
-
-def _join_index(url: str, period: Period) -> tuple[Feedback, Joined, dict[str, int]]:
-    from model.observed.log_index import LogIndex
-
-    index = LogIndex(url)
-    feedback = settle(index.feedback_lines(period))
-    _check(feedback, period)
-    joined = join(feedback, index.prediction_lines(feedback.outcomes))
-    n_new, n_changed = index.write_outcomes(joined.lines)
-    return feedback, joined, {"new": n_new, "changed": n_changed}
-
-
-def _check(feedback: Feedback, period: Period) -> None:
-    if not feedback.outcomes:
-        raise NothingObserved(f"there is no {FEEDBACK_DATASET} line ({period}); POST /feedback writes them")
 
 
 def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

@@ -45,17 +45,22 @@ def measure_gain(task: Task, outcomes: npt.ArrayLike, challenger: npt.ArrayLike,
     return float(_gains(task, outcomes, challenger, champion, once)[0])
 
 
-def draw_days(days: pd.Series, n_draws: int = N_DRAWS) -> npt.NDArray[np.int64]:
+def draw_blocks(n_blocks: int, n_draws: int = N_DRAWS) -> npt.NDArray[np.int64]:
     """
-    Draw as many days as there are, with replacement, again and again; the same draws for the same number of days.
+    Draw as many blocks as there are, with replacement, again and again; the same draws for the same number.
 
     Returns
     -------
-    numpy.ndarray of int, shape (n_draws, n_days)
-        How often each day, in their order, was drawn.
+    numpy.ndarray of int, shape (n_draws, n_blocks)
+        How often each block was drawn.
     """
-    n_days = days.nunique()
-    return np.random.default_rng(_SEED).multinomial(n_days, np.full(n_days, 1 / n_days), size=n_draws)
+    return np.random.default_rng(_SEED).multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=n_draws)
+
+
+def days_of(moments: pd.Series) -> npt.NDArray[np.int64]:
+    """Which day each moment is of, numbered from 0 in their order."""
+    days: npt.NDArray[np.int64] = pd.factorize(moments.dt.date, sort=True)[0].astype(np.int64)
+    return days
 
 
 def draw_gains(
@@ -63,7 +68,7 @@ def draw_gains(
     outcomes: npt.ArrayLike,
     challenger: npt.ArrayLike,
     champion: npt.ArrayLike,
-    moments: pd.Series,
+    blocks: npt.NDArray[np.int64],
     confidence: float,
 ) -> Range:
     """
@@ -73,8 +78,8 @@ def draw_gains(
     ----------
     task : Task
     outcomes, challenger, champion : array_like, shape (n_rows, ...)
-    moments : pandas.Series of datetime, shape (n_rows,)
-        What day a row is of.
+    blocks : numpy.ndarray of int, shape (n_rows,)
+        From 0 on: rows of one block, such as a day, are drawn together.
     confidence : float
         Of each end.
 
@@ -83,14 +88,10 @@ def draw_gains(
     Range
         NaN where no draw leaves anything to measure.
     """
-    days = moments.dt.date
-    day_of_row = pd.factorize(days, sort=True)[0]
-    draws = draw_days(days)
+    draws = draw_blocks(int(blocks.max()) + 1)
     gains = np.concatenate(
         [
-            _gains(
-                task, outcomes, challenger, champion, draws[start : start + _DRAWS_AT_ONCE, day_of_row].astype(float)
-            )
+            _gains(task, outcomes, challenger, champion, draws[start : start + _DRAWS_AT_ONCE, blocks].astype(float))
             for start in range(0, len(draws), _DRAWS_AT_ONCE)
         ]
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from model.datasets.dataset import Dataset
 from model.expectations import Answers
-from model.gate.bootstrap import Range, draw_gains, measure_gain
+from model.gate.bootstrap import Range, days_of, draw_gains, measure_gain
 from model.gate.verdict import Check
 from model.rules import GateRules
 from model.training.task import Task
@@ -43,7 +43,7 @@ class Comparison:
     def range_of_gain(self, confidence: float, rows: npt.NDArray[np.bool_] | None = None) -> Range:
         """Between what the gain lies."""
         chosen = np.ones(self.window.n_rows, dtype=bool) if rows is None else rows
-        return draw_gains(self.task, *self._choose(rows), self.window.moments[chosen], confidence)
+        return draw_gains(self.task, *self._choose(rows), days_of(self.window.moments[chosen]), confidence)
 
     def _choose(self, rows: npt.NDArray[np.bool_] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         columns = (self.window.outcomes, self.challenger.predictions, self.champion.predictions)

@@ -70,4 +70,6 @@ def _write(versions: Versions, run_id: str, verdict: Verdict) -> None:
         client.log_text(run_id, verdict.to_markdown() + "\n", "gate/verdict.md")
         client.log_text(run_id, json.dumps(verdict.to_json(), indent=1) + "\n", "gate/verdict.json")
         client.set_tag(run_id, "gate", verdict.outcome)
-    versions.describe(verdict.challenger, verdict.to_markdown(), verdict.to_tags())
+    versions.describe(verdict.challenger, verdict.to_markdown())
+    # Last of all: whoever finds the verdict finds all of it.
+    versions.tag(verdict.challenger, verdict.to_tags())

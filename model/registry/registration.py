@@ -74,7 +74,14 @@ class FinishedRun:
 
 
 class Experiment:
-    """An experiment of a tracking server or of the embedded store."""
+    """
+    An experiment of a tracking server or of the embedded store.
+
+    Attributes
+    ----------
+    id : str
+        MLflow's.
+    """
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         """
@@ -93,7 +100,7 @@ class Experiment:
             self._mlflow = load_mlflow()
             self._mlflow.set_tracking_uri(tracking_uri)
             self._client = self._mlflow.MlflowClient()
-            self._experiment_id = self._open_experiment(experiment)
+            self.id = self._open_experiment(experiment)
 
     @contextmanager
     def asking(self) -> Iterator[Any]:
@@ -114,7 +121,7 @@ class Experiment:
         """
         with explained(self._uri):
             runs = self._client.search_runs(
-                [self._experiment_id], f"tags.`{RECIPE_TAG}` = '{recipe}' and attributes.status = 'FINISHED'"
+                [self.id], f"tags.`{RECIPE_TAG}` = '{recipe}' and attributes.status = 'FINISHED'"
             )
             for run in runs:
                 run_id = str(run.info.run_id)
@@ -149,7 +156,7 @@ class Experiment:
             was begun is marked as failed, and no model version is registered.
         """
         with explained(self._uri):
-            with self._mlflow.start_run(experiment_id=self._experiment_id, tags=dict(record.tags)) as run:
+            with self._mlflow.start_run(experiment_id=self.id, tags=dict(record.tags)) as run:
                 run_id = str(run.info.run_id)
                 self._log_record(run_id, record)
                 model_id = log_model(self._mlflow, run_id, package)
@@ -190,14 +197,21 @@ class Experiment:
         for file, figure in record.figures.items():
             self._mlflow.log_figure(figure, file, save_kwargs={"dpi": 120})
 
-    def _create_version(self, name: str, run_id: str, model_id: str) -> str:
+    def create_model(self, name: str, tags: Mapping[str, str]) -> bool:
+        """Create a registered model with its tags at once; False where somebody has before."""
         from mlflow.exceptions import MlflowException
 
-        try:
-            self._client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        with explained(self._uri):
+            try:
+                self._client.create_registered_model(name, tags=dict(tags))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return False
+        return True
+
+    def _create_version(self, name: str, run_id: str, model_id: str) -> str:
+        self.create_model(name, {})
         created = self._client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)
         version = str(created.version)
         # By this MLflow's page shows a run's model with its version. `mlflow.register_model` does the

@@ -64,7 +64,8 @@ class Versions:
     def find(self, alias: str) -> str | None:
         """The version that has an alias."""
         with self.asking() as client:
-            aliases = client.get_registered_model(self.name).aliases
+            found = list(client.search_registered_models(f"name = '{self.name}'"))  # none yet is no error
+        aliases = found[0].aliases if found else {}
         return str(aliases[alias]) if alias in aliases else None
 
     def asking(self) -> AbstractContextManager[Any]:
@@ -100,11 +101,15 @@ class Versions:
         with self.asking() as client:
             return client.get_run(client.get_model_version(self.name, version).run_id)
 
-    def describe(self, version: str, description: str, tags: Mapping[str, str]) -> None:
-        """Say something of a version; the description replaces the one before, the tags those of the same names."""
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Say something of a version, in place of what was said under the same names."""
         with self.asking() as client:
             for name, value in tags.items():
                 client.set_model_version_tag(self.name, version, name, value[:_MOST_CHARACTERS])
+
+    def describe(self, version: str, description: str) -> None:
+        """Give a version its description, in Markdown."""
+        with self.asking() as client:
             client.update_model_version(self.name, version, description[:_MOST_CHARACTERS])
 
     def moves(self) -> list[Move]:

@@ -140,7 +140,7 @@ def test_promoting_and_rolling_back_say_who_when_and_why(
 
 def test_a_verdict_against_another_champion_does_not_promote(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     """Nor is a version promoted that is not there."""
-    loop.versions.describe(BETTER, "", {"gate": "passed", "gate.champion": "7"})
+    loop.versions.tag(BETTER, {"gate": "passed", "gate.champion": "7"})
     _, _, told = run(capsys, "promote", BETTER, "--why", "it was better once")
     assert "was judged against version 7, and the champion is version 1 now; judge it again" in told
     _, _, told = run(capsys, "promote", "9", "--why", "a slip")

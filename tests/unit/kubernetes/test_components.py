@@ -100,7 +100,7 @@ def test_a_job_runs_a_command_that_there_is(name: str) -> None:
     assert 'ENTRYPOINT ["python", "-m", "model"]' in (PROJECT / "Dockerfile").read_text(encoding="utf-8")
     arguments = [re.sub(r"\$\((\w+)\)", lambda found: given[found[1]], one) for one in container["args"]]
     options = training._parser().parse_args(arguments)
-    assert options.command == {"retraining": "train", "outcomes": "outcomes"}[container["name"]]
+    assert options.command == {"retraining": "retrain", "outcomes": "outcomes"}[container["name"]]
 
 
 @pytest.mark.parametrize("name", CRON_JOBS)

@@ -1,0 +1,162 @@
+"""
+One run of the retraining, which goes one step on: a challenger's fate is decided, or a new one is looked for.
+
+All that it knows between runs is in the registry. So it may run as often as one likes, be killed at any point and run
+again: a version that was trained is found by its recipe, a verdict by its tags, and an alias is where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pandas as pd
+
+from model.datasets.dataset import Dataset
+from model.errors import RegistryUnusable
+from model.gate.answers import load_predictor
+from model.gate.judge import choose_window
+from model.gate.verdict import AGAINST_TAG, PASSED, REASONS_TAG, VERDICT_TAG, WINDOW_TAG
+from model.names import CHALLENGER, CHAMPION
+from model.observed.logs import Logs
+from model.observed.period import Period
+from model.parameters import Parameters
+from model.pipeline.gating import gate
+from model.pipeline.steps import train_on
+from model.progress import Progress
+from model.project import Project
+from model.registry.registration import Experiment
+from model.registry.versions import Versions
+from model.retraining.lock import Lock
+from model.retraining.report import Report
+from model.retraining.shadowing import judge_shadow
+from model.retraining.triggers import find_reasons
+from model.rules import GateRules, RetrainingRules
+
+FATE_TAG, DROPPED = "retraining", "dropped"  # of a model version
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """
+    What a run works with.
+
+    Attributes
+    ----------
+    project : Project
+    experiment : Experiment
+    versions : Versions
+    parameters : Parameters
+        `until` says until when data has arrived; where it is split is reckoned back from there.
+    rules : RetrainingRules
+    gate_rules : GateRules
+    dataset : Dataset
+        Until then.
+    source : str
+        What the data is called.
+    logs : Logs
+    period : Period
+        Of which lines the rules are asked.
+    progress : Progress
+    """
+
+    project: Project
+    experiment: Experiment
+    versions: Versions
+    parameters: Parameters
+    rules: RetrainingRules
+    gate_rules: GateRules
+    dataset: Dataset
+    source: str
+    logs: Logs
+    period: Period
+    progress: Progress
+
+    def run(self, lock: Lock) -> Report:
+        """Go one step on, and say what it was."""
+        champion, challenger = self.versions.find(CHAMPION), self.versions.find(CHALLENGER)
+        report = Report(champion or "", challenger or "")
+        if champion and challenger and champion != challenger:
+            return self._decide(champion, challenger, lock, report)
+        if challenger:  # a run was killed after it had promoted it
+            lock.check()
+            self.versions.remove(CHALLENGER, f"version {challenger} is the champion")
+        if champion:
+            card = load_predictor(f"models:/{self.versions.name}/{champion}").card
+            if card is None:
+                raise RegistryUnusable(f"version {champion}, the champion, has no card.json: it is not ours to replace")
+            task, period, dataset = self.project.task, self.period, self.dataset
+            reasons = find_reasons(task, champion, card, self.logs, period, dataset, self.rules, report)
+            if not reasons:
+                return report.end("nothing to do")
+            report.note("called for", "; ".join(reasons))
+            if dataset.digest() == card.data.sha256:
+                report.note("data", "the same that the champion was made of")
+                return report.end("nothing new", champion)
+        else:
+            report.note("called for", "there is no champion")
+        return self._seek(champion, lock, report)
+
+    def _decide(self, champion: str, challenger: str, lock: Lock, report: Report) -> Report:
+        since = next((move.at for move in self.versions.moves() if move.after == challenger), None)
+        period = Period(datetime.fromisoformat(since) if since else None, self.period.until)
+        task = self.project.task
+        fate = judge_shadow(task, champion, challenger, self.logs, period, self.rules, self.gate_rules, report)
+        lock.check()
+        if fate == "wait":
+            return report.end("shadowing", challenger)
+        found = report.steps[-1][1]
+        if fate == "drop":
+            # First, so that it is not tried again even if this process ends before the alias is gone.
+            self.versions.tag(challenger, {FATE_TAG: DROPPED})
+            self.versions.remove(CHALLENGER, f"in service it was no better: {found}")
+            return report.end("dropped", challenger)
+        self.versions.promote(challenger, f"by retraining, after shadowing: {found}")
+        return report.end("promoted", challenger)
+
+    def _seek(self, champion: str | None, lock: Lock, report: Report) -> Report:
+        """Train on what there is, and let the gate judge it."""
+        trained = train_on(self.project, self.dataset, self.source, self._split(), self.experiment, None, self.progress)
+        version = trained.registered.version
+        report.note("trained", f"version {version}, run {trained.registered.run_id}")
+        if version == champion:
+            return report.end("nothing new", version)
+        if why_not := self._was_turned_down(version):
+            report.note("known", why_not)
+            return report.end("nothing new", version)
+        lock.check()
+        tags = self.versions.tags(version)
+        first, last = (f"{moment:%Y-%m-%d}" for moment in self._window_ends())
+        if (tags.get(AGAINST_TAG), tags.get(WINDOW_TAG)) == (champion or "", f"{first} to {last}"):
+            report.note("judged before", f"{tags[VERDICT_TAG]} {tags.get(REASONS_TAG, '')}".strip())
+            has_passed = tags[VERDICT_TAG] == PASSED
+        else:
+            report.verdict = gate(self.project, self.versions, version, self.dataset, self.gate_rules, self.progress)
+            has_passed = report.verdict.has_passed
+        if not has_passed:
+            return report.end("refused", version)
+        lock.check()
+        if champion is None:
+            self.versions.promote(version, "by retraining: the first champion")
+            return report.end("promoted", version)
+        self.versions.set_challenger(version, "by retraining: the gate has passed it, and it shadows the champion")
+        return report.end("challenger", version)
+
+    def _split(self) -> Parameters:
+        """The newest rows are kept for the gate, and those before say when to stop."""
+        test_from = self._window_ends()[0].date()
+        stop_from = (pd.Timestamp(test_from) - pd.Timedelta(days=self.rules.stop_days)).date()
+        return replace(self.parameters, stop_from=stop_from, test_from=test_from)
+
+    def _window_ends(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        moments = choose_window(self.dataset, self.gate_rules.window_days).moments
+        return moments.min(), moments.max()
+
+    def _was_turned_down(self, version: str) -> str:
+        """Why a version is not tried again; empty if it was not tried yet."""
+        if self.versions.tags(version).get(FATE_TAG) == DROPPED:
+            return f"version {version} has shadowed before, and was dropped"
+        back = next(
+            (move for move in self.versions.moves() if move.kind == "roll back" and move.before == version), None
+        )
+        return f"version {version} was rolled back by {back.who}: {back.why}" if back else ""
