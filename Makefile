@@ -30,7 +30,7 @@ ifdef MLFLOW_PORT
 export MLFLOW_PORT
 endif
 
-.PHONY: help install run train repro retrain mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers year lint typecheck format lock clean
+.PHONY: help install run train repro retrain tune mlflow-ui up down test test-all elastic-tools k8s-check cluster-tools reliability image image-test materials audit release deploy workflows-check fuzz bench bench-peers year lint typecheck format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,10 @@ repro: ## Run what has changed of the pipeline in model/dvc.yaml, from the data 
 retrain: ## Go one step on from logs to a new champion; ARGS="payload.log" or ARGS="--elasticsearch URL --since 30d"
 	@$(INSTALL) train
 	@$(BIN)/python -m model retrain $(ARGS)
+
+tune: ## Search for better training parameters, some minutes, and log every trial; options in ARGS="--trials 80"
+	@$(INSTALL) tune
+	@$(BIN)/python -m model tune $(ARGS)
 
 mlflow-ui: ## Open MLflow's page on the runs and models, on port 5000 or MLFLOW_PORT=
 	@$(INSTALL) train

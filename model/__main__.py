@@ -56,6 +56,18 @@ def _parser() -> ArgumentParser:
     train.add_argument("--data", type=Path, metavar="DIR", help="read the data's files from this folder")
     train.add_argument("--no-alias", action="store_true", help=f"register, but leave the alias {CHAMPION} where it is")
     train.add_argument("--if-missing", action="store_true", help=f"do nothing if {MODEL_NAME}@{CHAMPION} exists")
+    tune = commands.add_parser(
+        "tune",
+        help="search for better training parameters",
+        description="Search on the rows before the test rows, and log every trial. What was measured is known: the "
+        "same command goes on where it was interrupted, and more trials add to it. Nothing is registered.",
+    )
+    tune.add_argument(
+        "--trials", type=int, default=40, metavar="N", help="how many, with those of before (default: %(default)s)"
+    )
+    tune.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default: %(default)s)")
+    tune.add_argument("--data", type=Path, metavar="DIR", help="read the data's files from this folder")
+    tune.add_argument("--write", action="store_true", help="put the best into params.yaml, if they are better")
     stage = commands.add_parser(
         "stage",
         help="one step of the pipeline in model/dvc.yaml",

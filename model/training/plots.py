@@ -16,14 +16,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from model.training.evaluation import calibration_curve, calibration_error
 from model.training.task import Curve
 
-_BLUE, _ORANGE, _GREY = "#1f5a94", "#d1730f", "#8a8a8a"
+BLUE, ORANGE, GREY = "#1f5a94", "#d1730f", "#8a8a8a"
 
 
 def plot_roc(curves: Sequence[Curve]) -> Figure:
     """Draw the share of late ones found against the share of others alarmed about, a line for each curve."""
-    figure, axes = _new_figure("ROC: how well the rows are ordered", 6, 5.4)
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="chance, AUC 0.500")
-    for curve, colour in zip(curves, (_BLUE, _ORANGE), strict=False):
+    figure, axes = new_figure("ROC: how well the rows are ordered", 6, 5.4)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance, AUC 0.500")
+    for curve, colour in zip(curves, (BLUE, ORANGE), strict=False):
         false_rate, true_rate, _ = roc_curve(curve.outcomes, curve.predictions)
         area = roc_auc_score(curve.outcomes, curve.predictions)
         axes.plot(false_rate, true_rate, color=colour, label=f"{curve.name}, AUC {area:.3f}")
@@ -40,11 +40,11 @@ def plot_calibration(curves: Sequence[Curve]) -> Figure:
     """Draw predicted against observed frequency in tenths of the rows, above the predictions' distribution."""
     figure = Figure(figsize=(6, 7), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    _tidy(above, "Calibration: what came true of what was predicted")
-    _tidy(below, "")
-    above.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="predicted = observed")
+    tidy(above, "Calibration: what came true of what was predicted")
+    tidy(below, "")
+    above.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="predicted = observed")
     highest = 0.0
-    for curve, colour in zip(curves, (_BLUE, _ORANGE), strict=False):
+    for curve, colour in zip(curves, (BLUE, ORANGE), strict=False):
         predicted, observed, _ = calibration_curve(curve.outcomes, curve.predictions)
         error = calibration_error(curve.outcomes, curve.predictions)
         above.plot(predicted, observed, color=colour, marker="o", label=f"{curve.name}, mean error {error:.3f}")
@@ -72,8 +72,8 @@ def plot_importance(gains: Mapping[str, float]) -> Figure:
     total = sum(gains.values()) or 1.0
     names = list(gains)[::-1]
     shares = [100 * gains[name] / total for name in names]
-    figure, axes = _new_figure("Importance: share of the total gain", 6.4, 1.2 + 0.28 * len(names))
-    bars = axes.barh(names, shares, color=_BLUE)
+    figure, axes = new_figure("Importance: share of the total gain", 6.4, 1.2 + 0.28 * len(names))
+    bars = axes.barh(names, shares, color=BLUE)
     axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
     axes.set_xlabel("share of the loss that the splits on a feature took away, %")
     axes.margins(x=0.1, y=0.02)
@@ -81,14 +81,16 @@ def plot_importance(gains: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _new_figure(title: str, width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(title: str, width: float, height: float) -> tuple[Figure, Axes]:
+    """One pair of axes; the size in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    _tidy(axes, title)
+    tidy(axes, title)
     return figure, axes
 
 
-def _tidy(axes: Axes, title: str) -> None:
+def tidy(axes: Axes, title: str) -> None:
+    """Give axes a title, and as little else as they need."""
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
