@@ -84,12 +84,12 @@ class Verdict:
         )
 
     def to_tags(self) -> dict[str, str]:
-        """Tags of the model version."""
+        """Tags of the model version, the verdict itself last: whoever finds that one finds the others."""
         return {
-            VERDICT_TAG: self.outcome,
             AGAINST_TAG: self.champion,
             WINDOW_TAG: self.window,
             REASONS_TAG: "; ".join(self.reasons)[:MOST_CHARACTERS],
+            VERDICT_TAG: self.outcome,
         }
 
     def to_metrics(self) -> dict[str, float]:

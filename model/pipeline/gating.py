@@ -10,7 +10,7 @@ from model.datasets.dataset import Dataset
 from model.errors import GateImpossible
 from model.gate.answers import load_predictor
 from model.gate.judge import choose_window, judge
-from model.gate.verdict import Verdict
+from model.gate.verdict import VERDICT_TAG, Verdict
 from model.names import CHAMPION
 from model.progress import Progress
 from model.project import Project
@@ -64,6 +64,8 @@ def _check_unseen(project: Project, version: str, test_from: str | None, window:
 
 
 def _write(versions: Versions, run_id: str, verdict: Verdict) -> None:
+    # An older one must not be taken for this one, if this process ends in the middle.
+    versions.untag(verdict.challenger, VERDICT_TAG)
     with versions.asking() as client:
         for name, value in verdict.to_metrics().items():
             client.log_metric(run_id, name, value)
@@ -71,5 +73,4 @@ def _write(versions: Versions, run_id: str, verdict: Verdict) -> None:
         client.log_text(run_id, json.dumps(verdict.to_json(), indent=1) + "\n", "gate/verdict.json")
         client.set_tag(run_id, "gate", verdict.outcome)
     versions.describe(verdict.challenger, verdict.to_markdown())
-    # Last of all: whoever finds the verdict finds all of it.
     versions.tag(verdict.challenger, verdict.to_tags())

@@ -107,6 +107,12 @@ class Versions:
             for name, value in tags.items():
                 client.set_model_version_tag(self.name, version, name, value[:_MOST_CHARACTERS])
 
+    def untag(self, version: str, tag: str) -> None:
+        """Take back what was said of a version under a name, if anything was."""
+        if tag in self.tags(version):
+            with self.asking() as client:
+                client.delete_model_version_tag(self.name, version, tag)
+
     def describe(self, version: str, description: str) -> None:
         """Give a version its description, in Markdown."""
         with self.asking() as client:

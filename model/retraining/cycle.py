@@ -98,7 +98,8 @@ class Cycle:
         return self._seek(champion, lock, report)
 
     def _decide(self, champion: str, challenger: str, lock: Lock, report: Report) -> Report:
-        since = next((move.at for move in self.versions.moves() if move.after == challenger), None)
+        set_at = (move.at for move in self.versions.moves() if (move.alias, move.after) == (CHALLENGER, challenger))
+        since = next(set_at, None)
         period = Period(datetime.fromisoformat(since) if since else None, self.period.until)
         task = self.project.task
         fate = judge_shadow(task, champion, challenger, self.logs, period, self.rules, self.gate_rules, report)
@@ -127,7 +128,8 @@ class Cycle:
         lock.check()
         tags = self.versions.tags(version)
         first, last = (f"{moment:%Y-%m-%d}" for moment in self._window_ends())
-        if (tags.get(AGAINST_TAG), tags.get(WINDOW_TAG)) == (champion or "", f"{first} to {last}"):
+        known = tags.keys() >= {VERDICT_TAG, AGAINST_TAG, WINDOW_TAG}
+        if known and (tags[AGAINST_TAG], tags[WINDOW_TAG]) == (champion or "", f"{first} to {last}"):
             report.note("judged before", f"{tags[VERDICT_TAG]} {tags.get(REASONS_TAG, '')}".strip())
             has_passed = tags[VERDICT_TAG] == PASSED
         else:

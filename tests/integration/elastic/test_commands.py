@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from model.__main__ import main
+from model.observed.period import ALWAYS, Period
 from tests.integration.elastic.node import DATASETS, Node
 
 pytestmark = pytest.mark.elastic
@@ -175,3 +177,28 @@ def test_a_trace_leads_to_the_same_request(node: Node, log: Path, capsys: pytest
     assert of_files.count("hour 21, carrier UA") == 2
     assert of_files.count("came true") == 2
     assert run(capsys, "trace", f"{21:032x}", "--elasticsearch", node.url) == of_files
+
+
+def test_a_challenger_is_judged_alike_by_elasticsearch_and_by_files(log: Path, node: Node) -> None:
+    """By the same outcomes, to the last bit; and a period without any has nothing to say."""
+    from model.observed.logs import LogFiles, Logs, LogStreams
+    from model.retraining.report import Report
+    from model.retraining.shadowing import judge_shadow
+    from model.rules import read_gate_rules, read_retraining_rules
+    from model.training.binary import BinaryClassification
+
+    def judge(logs: Logs, period: Period) -> tuple[str, Report]:
+        report = Report("8", "9")
+        rules, gate = replace(read_retraining_rules(), least_outcomes=N_REQUESTS), read_gate_rules()
+        fate = judge_shadow(BinaryClassification(), "8", "9", logs, period, rules, gate, report)
+        return fate, report
+
+    by_files, by_elasticsearch = judge(LogFiles([str(log)]), ALWAYS), judge(LogStreams(node.url), ALWAYS)
+    assert by_files == by_elasticsearch
+    assert by_files[1].figures["shadow_outcomes"] == N_REQUESTS // 2 * N_INSTANCES
+    assert judge(LogStreams(node.url), Period(until=START)) == ("wait", Report("8", "9", [by_none(0)]))
+
+
+def by_none(n_outcomes: int) -> tuple[str, str]:
+    """What a report says where there are too few outcomes."""
+    return "shadow", f"{n_outcomes:,} outcomes of both; {N_REQUESTS:,} are waited for"
