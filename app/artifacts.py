@@ -51,6 +51,9 @@ class Card(Artifact):
     task: Literal["binary_classification", "multiclass_classification", "regression", "ranking"]
     prediction: str = Field(description="What one prediction means, in a sentence.")
     decision_threshold: float | None = Field(None, description="Predictions at or above it mean yes.")
+    classes: list[str] | None = Field(
+        None, description="Each class's name, in the order of a prediction's numbers; null where it is not one a class."
+    )
     categories: dict[str, list[str] | list[int]] = Field(
         default_factory=dict, description="Each categorical feature's values in code order."
     )

@@ -50,11 +50,14 @@ class Interface:
         What it answers.
     n_outputs : int
         How many numbers it answers to an instance.
+    classes : tuple of str or None
+        What each of them is the probability of, where the card says so.
     """
 
     signature: Signature
     scale: Scale
     n_outputs: int
+    classes: tuple[str, ...] | None = None
 
 
 def check_compatible(old: Interface, new: Interface) -> None:
@@ -95,6 +98,9 @@ def find_contradictions(old: Interface, new: Interface) -> list[str]:
         reasons.append(f"a prediction changes from a {old.scale.value} to a {new.scale.value}")
     if old.n_outputs != new.n_outputs:
         reasons.append(f"an instance has {new.n_outputs} predictions instead of {old.n_outputs}")
+    elif old.classes and new.classes:
+        renamed = (pair for pair in zip(old.classes, new.classes, strict=True) if pair[0] != pair[1])
+        reasons += [f"the probability of {was!r} changes to one of {now!r}" for was, now in renamed]
     return reasons
 
 

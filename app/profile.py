@@ -119,5 +119,7 @@ class ReferenceProfile(Artifact):
     features: list[Annotated[NumberProfile | CategoryProfile, Field(discriminator="type")]] = Field(
         max_length=MAX_PROFILED_FEATURES
     )
-    prediction: NumberProfile
+    prediction: NumberProfile | CategoryProfile = Field(
+        discriminator="type", description="Of several classes, how often each was the most probable one."
+    )
     n_rows: int = Field(ge=1, description="Training rows that were counted.")

@@ -18,6 +18,7 @@ from app.errors import ModelUnfit, ServingError
 from app.forest.probe import probe_booster
 from app.mlmodel import read_model_folder
 from app.predictor import Predictor
+from app.profile import CategoryProfile
 from app.signature import FeatureType
 
 # Of float32 sums taken in another order, or by another version of XGBoost.
@@ -53,6 +54,7 @@ def verify(predictor: Predictor) -> None:
     if predictor.golden is not None:
         _verify_golden_rows(predictor, predictor.golden)
     _verify_profile(predictor)
+    _verify_classes(predictor)
 
 
 def _verify_golden_rows(predictor: Predictor, golden: GoldenRows) -> None:
@@ -84,6 +86,30 @@ def _compare(what: str, expected: Sequence[float] | Sequence[Sequence[float]], a
             f"training; {int(np.sum(~close))} of {close.size} differ: it is not the model that was registered, "
             "or another version of XGBoost reads it otherwise"
         )
+
+
+def _verify_classes(predictor: Predictor) -> None:
+    """One name, and one bin of the prediction's profile, for each number that an instance is answered with."""
+    classes = predictor.card.classes if predictor.card else None
+    profiled = predictor.profile.prediction if predictor.profile else None
+    if classes is None and not isinstance(profiled, CategoryProfile):
+        return
+    matrix = np.full((1, len(predictor.signature.features)), np.nan, dtype=np.float32)
+    shape = predictor.forest.predictions(matrix).shape
+    if classes is not None and shape != (1, len(classes)):
+        raise ModelUnfit(f"card.json names {len(classes)} classes, and the model answers {_describe(shape)}")
+    if isinstance(profiled, CategoryProfile):
+        if shape != (1, len(profiled.categories)):
+            raise ModelUnfit(
+                f"profile.json has predictions of {len(profiled.categories)} classes, and the model answers "
+                f"{_describe(shape)}"
+            )
+        if classes is not None and list(profiled.categories) != classes:
+            raise ModelUnfit("profile.json and card.json disagree on the classes")
+
+
+def _describe(shape: tuple[int, ...]) -> str:
+    return "one number an instance" if len(shape) == 1 else f"{shape[1]} numbers an instance"
 
 
 def _verify_profile(predictor: Predictor) -> None:

@@ -39,6 +39,10 @@ class PredictionInfo(BaseModel):
     meaning: str | None = Field(description="What one prediction says, in a sentence.")
     objective: str = Field(description="XGBoost's name of what the booster was trained for.")
     decision_threshold: float | None = Field(description="Predictions at or above it mean yes.")
+    classes: list[str] | None = Field(
+        description="Where a prediction is one probability a class: their names, in its order. An outcome is the place "
+        "of its class here, from 0."
+    )
 
 
 class EvaluatorInfo(BaseModel):
@@ -132,6 +136,7 @@ def describe_model(rollout: Rollout, settings: Settings) -> ModelInfo:
             meaning=card and card.prediction,
             objective=predictor.objective,
             decision_threshold=card and card.decision_threshold,
+            classes=card and card.classes,
         ),
         evaluator=EvaluatorInfo(name=predictor.evaluator.name, reason=predictor.evaluator.reason),
         unknown_category="missing" if predictor.unknown_is_missing(settings.unknown_category) else "reject",

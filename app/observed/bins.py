@@ -68,7 +68,9 @@ def bins_of_features(profile: ReferenceProfile, signature: Signature) -> list[Co
 
 
 def bins_of_prediction(profile: ReferenceProfile) -> ColumnBins:
-    """The bins of the prediction, which is a number."""
+    """The bins of the prediction: a number's, or of several classes a bin for each."""
+    if isinstance(profile.prediction, CategoryProfile):
+        return _bins_of_category(profile.prediction, 0)
     return _bins_of_number(profile.prediction, 0)
 
 

@@ -63,10 +63,14 @@ class ObservedProfile:
         matrices : sequence of numpy.ndarray of float32, shape (n_instances, n_features)
             NaN is a missing value, or an unknown category by its bits.
         predictions : sequence of numpy.ndarray of float32, shape (n_instances,) or (n_instances, n_classes)
-            Of several classes none is counted: the reference has one number.
+            Of several classes the most probable one is counted, if the reference has them; a number else not.
         """
         self._features.count(matrices)
-        self._predictions.count([each for each in predictions if each.ndim == 1])
+        (column,) = self._predictions.columns
+        if column.codes is None:
+            self._predictions.count([each for each in predictions if each.ndim == 1])
+        else:
+            self._predictions.count([each.argmax(axis=1).astype(np.float32) for each in predictions])
 
     def features(self) -> Iterator[tuple[ColumnBins, Counts]]:
         """The features' bins, and the counts of each; on the event loop's thread."""

@@ -135,7 +135,13 @@ def read_interface(prepared: Prepared) -> Interface:
         raise ModelUnfit(f"what was prepared of it cannot be read: {error}") from None
     trial = document["trial"]
     n_bytes = len(bytes.fromhex(trial["answers"][0])) // len(trial["instances"])
-    return Interface(_read_signature(document), Scale.of(document["objective"]), n_bytes // _FLOAT_BYTES)
+    classes = json.loads(document["card"])["classes"] if document["card"] else None
+    return Interface(
+        _read_signature(document),
+        Scale.of(document["objective"]),
+        n_bytes // _FLOAT_BYTES,
+        None if classes is None else tuple(classes),
+    )
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from prometheus_client.samples import Sample
 
+from app.artifacts import write_artifact
 from app.predictor import Predictor
 from app.profile import CategoryProfile, ReferenceProfile
 from model.observed.drift import measure_drift
 from model.observed.log_lines import LogReader
-from tests.boosters import make_model, make_table, to_instances
+from tests.boosters import make_model, make_table, to_instances, train_booster
 from tests.challengers import load_challenger, write_challenger
 from tests.exposed_metrics import read_text
 from tests.service.problems import GOOD
@@ -215,3 +216,27 @@ def test_the_command_and_the_predictions_themselves_agree(registry: FakeRegistry
         assert found[feature.name].psi == pytest.approx(psi), feature.name
         assert found[feature.name].observed == pytest.approx([count / 442 for count in counts])
     assert found["carrier"].psi > 0
+
+
+def test_of_several_classes_the_most_probable_is_counted(tmp_path: Path) -> None:
+    """By its name, in batches and in single requests; where the reference is of numbers, none is."""
+    table = make_table()
+    codes = table["carrier"].cat.codes.to_numpy()
+    booster = train_booster(table, codes, {"objective": "multi:softprob", "num_class": 3}, rounds=2)
+    folder = make_model(booster=booster, with_profile=False, card={"classes": ["A", "D", "U"]}).write(
+        tmp_path / "model"
+    )
+    profile = ReferenceProfile(
+        features=[], prediction=CategoryProfile.of("prediction", codes, ["A", "D", "U"]), n_rows=len(table)
+    )
+    write_artifact(profile, folder / "extra_files" / "profile.json")
+    with run_service(FakeRegistry(folder), tmp_path / "log") as service:
+        ask_every_way(service)
+        for _ in wait():
+            counts = observed(service).get("", {})
+            if sum(counts.values()) == 440:
+                break
+        asked = [*INSTANCES, *INSTANCES[:70], *INSTANCES[:70]]
+        by_carrier = [str(instance["carrier"])[0] for instance in asked]
+        assert counts == {name: by_carrier.count(name) for name in "ADU"}
+        assert service.client.get("/model").json()["prediction"]["classes"] == ["A", "D", "U"]

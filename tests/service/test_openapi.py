@@ -210,6 +210,7 @@ def test_model_says_what_serves(client: TestClient) -> None:
         "meaning": "the probability that it happens",
         "objective": "binary:logistic",
         "decision_threshold": 0.5,
+        "classes": None,
     }
     assert about["signature"]["features"] == [
         {"name": "carrier", "type": "category", "required": True, "categories": CARRIERS},

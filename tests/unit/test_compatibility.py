@@ -23,6 +23,11 @@ def of(features: tuple[Feature, ...], scale: Scale = Scale.PROBABILITY, n_output
     return Interface(Signature(features), scale, n_outputs)
 
 
+def of_classes(*classes: str, n_outputs: int = 3) -> Interface:
+    """What callers know of a model that tells several classes apart, with their names or without."""
+    return Interface(OLD, Scale.PROBABILITY, n_outputs, classes or None)
+
+
 @pytest.mark.parametrize(
     "features",
     [
@@ -62,4 +67,18 @@ def test_what_is_answered_must_mean_the_same() -> None:
     assert find_contradictions(of(OLD.features), of(OLD.features, Scale.VALUE, 3)) == [
         "a prediction changes from a probability to a value",
         "an instance has 3 predictions instead of 1",
+    ]
+
+
+def test_probabilities_stay_those_of_the_same_classes() -> None:
+    """In another order they would be read as others without a sound; where nobody names them, nothing is known."""
+    old = of_classes("fog", "rain", "sun")
+    assert find_contradictions(old, old) == []
+    assert find_contradictions(old, of_classes("rain", "fog", "sun")) == [
+        "the probability of 'fog' changes to one of 'rain'",
+        "the probability of 'rain' changes to one of 'fog'",
+    ]
+    assert find_contradictions(old, of_classes()) == find_contradictions(of_classes(), old) == []
+    assert find_contradictions(old, of_classes("fog", "sun", n_outputs=2)) == [
+        "an instance has 2 predictions instead of 3"
     ]

@@ -168,3 +168,45 @@ def test_verifying_uses_the_real_model(model: ModelFolderBuilder, tmp_path: Path
     train_booster(table, make_target(table)[::-1].copy()).save_model(folder / "model.ubj")
     with pytest.raises(ModelUnfit, match="not the model that was registered"):
         verify(Predictor.load(folder, version))
+
+
+def of_classes(tmp_path: Path, version: ModelVersion, classes: list[str] | None, profiled: list[str] | None) -> None:
+    """Verify a model of three classes whose card and profile have these."""
+    table = make_table()
+    booster = train_booster(
+        table, table["carrier"].cat.codes.to_numpy(), {"objective": "multi:softprob", "num_class": 3}
+    )
+    builder = ModelFolderBuilder(booster, None, table, card={"classes": classes})
+    predictor = Predictor.load(builder.write(tmp_path / "model"), version)
+    prediction = NUMBER if profiled is None else CategoryProfile.of("prediction", [0], profiled)
+    verify(replace(predictor, profile=ReferenceProfile(features=[], prediction=prediction, n_rows=1)))
+
+
+@pytest.mark.parametrize("classes", [None, ["fog", "rain", "sun"]])
+def test_classes_of_the_models_own_are_fit(tmp_path: Path, version: ModelVersion, classes: list[str] | None) -> None:
+    """A name for each number, or none at all."""
+    of_classes(tmp_path, version, classes, classes)
+
+
+@pytest.mark.parametrize(
+    ("classes", "profiled", "told"),
+    [
+        (["fog", "rain"], None, r"card\.json names 2 classes, and the model answers 3 numbers an instance"),
+        (None, ["fog", "rain"], r"profile\.json has predictions of 2 classes, and the model answers 3 numbers"),
+        (["fog", "rain", "sun"], ["rain", "fog", "sun"], r"profile\.json and card\.json disagree on the classes"),
+    ],
+)
+def test_classes_of_another_model_refuse_it(
+    tmp_path: Path, version: ModelVersion, classes: list[str] | None, profiled: list[str] | None, told: str
+) -> None:
+    """One class would be read as another, and drift be counted in bins that are not there."""
+    with pytest.raises(ModelUnfit, match=told):
+        of_classes(tmp_path, version, classes, profiled)
+
+
+def test_a_model_of_one_number_has_no_classes(predictor: Predictor) -> None:
+    """Two names for a yes and a no are one too many."""
+    assert predictor.card is not None
+    card = predictor.card.model_copy(update={"classes": ["no", "yes"]})
+    with pytest.raises(ModelUnfit, match="names 2 classes, and the model answers one number an instance"):
+        verify(replace(predictor, card=card))
