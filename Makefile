@@ -38,14 +38,14 @@ help: ## List the targets
 install: ## Make .venv and install all that training and serving need
 	@$(INSTALL) train
 
-run: ## Train the example if the registry is empty, then serve it; HOST= and PORT= say where
+run: ## Train the model that model/names.py names if the registry has none, then serve it; HOST= and PORT= say where
 	@$(INSTALL) train
-	@case "$${TREESERVE_MODEL_URI:-}" in \
-	    "" | models:/flight-delay@champion) $(BIN)/python -m model train --if-missing ;; \
-	esac
-	@exec $(BIN)/treeserve serve
+	@own=$$($(BIN)/python -c 'from model.names import CHAMPION_URI; print(CHAMPION_URI)') || exit; \
+	export TREESERVE_MODEL_URI="$${TREESERVE_MODEL_URI:-$$own}"; \
+	if [ "$$TREESERVE_MODEL_URI" = "$$own" ]; then $(BIN)/python -m model train --if-missing || exit; fi; \
+	exec $(BIN)/treeserve serve
 
-train: ## Train the example and register it; options in ARGS="--max-depth 4"
+train: ## Train that model and register it; options in ARGS="--max-depth 4"
 	@$(INSTALL) train
 	@$(BIN)/python -m model train $(ARGS)
 

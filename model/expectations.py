@@ -49,19 +49,24 @@ class Rises(Expectation):
     feature : str
     low, high : float
         The values; `low` may be the greater one, where predictions fall.
+    code : int or None
+        Of which class the probability rises, where there are several.
     """
 
     feature: str
     low: float
     high: float
+    code: int | None = None
 
     def __str__(self) -> str:
         """Name it."""
-        return f"rises with {self.feature}" if self.low < self.high else f"falls with {self.feature}"
+        whose = "" if self.code is None else f"class {self.code} "
+        return f"{whose}rises with {self.feature}" if self.low < self.high else f"{whose}falls with {self.feature}"
 
     def test(self, answers: Answers) -> tuple[bool, str]:
         """Compare the mean predictions at both."""
-        at_low, at_high = (float(answers.with_column(self.feature, at).mean()) for at in (self.low, self.high))
+        column = ... if self.code is None else (..., self.code)
+        at_low, at_high = (float(answers.with_column(self.feature, at)[column].mean()) for at in (self.low, self.high))
         seen = f"the mean prediction is {at_low:.4g} at {self.feature} {self.low:g}, {at_high:.4g} at {self.high:g}"
         return at_high > at_low, seen
 

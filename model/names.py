@@ -5,8 +5,9 @@ from __future__ import annotations
 from app.errors import ModelNotFound
 
 MODEL_NAME = "flight-delay"  # of the registered model, and of its experiment
-PROJECT = "model.flights.project"  # the module whose `PROJECT` says what is one's own of it
+PROJECT = "flights"  # the folder beside this file with what is one's own of it; its project.py has `PROJECT`
 CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 STAGES = ("fetch", "validate", "prepare", "train", "evaluate", "register")  # of the pipeline, in their order
 
 
@@ -15,6 +16,6 @@ def find_champion(uri: str) -> str | None:
     from app.registry.resolve import resolve_model_uri
 
     try:
-        return resolve_model_uri(f"models:/{MODEL_NAME}@{CHAMPION}", uri).version
+        return resolve_model_uri(CHAMPION_URI, uri).version
     except ModelNotFound:
         return None

@@ -67,7 +67,7 @@ class Parameters:
     Attributes
     ----------
     until : str
-        The last month whose flights have arrived, such as ``2013-12``.
+        The last month whose data has arrived, such as ``2013-12``.
     stop_from, test_from : datetime.date
         From which day on rows say when to stop, and from which on they are kept for measuring.
     train : TrainingParameters

@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from model.datasets.dataset import Dataset, FeatureColumn
+from model.errors import ParameterInvalid
 from model.expectations import Expectation
 from model.names import PROJECT
 from model.progress import Progress
@@ -89,7 +90,12 @@ class Project(ABC):
     @abstractmethod
     def count(self, folder: Path) -> pd.DataFrame:
         """
-        Check every value of what was fetched; what there is of each ``month``, which is the first column.
+        Check every value of what was fetched; say what there is of each month.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``month`` and ``rows``, and whatever else of a month is worth a look.
 
         Raises
         ------
@@ -115,6 +121,23 @@ class Project(ABC):
 
 
 def load_project() -> Project:
-    """Import the one that `model/names.py` names."""
-    project: Project = import_module(PROJECT).PROJECT
+    """
+    Import the one that `model/names.py` names.
+
+    Raises
+    ------
+    ParameterInvalid
+        If there is none.
+    """
+    module = f"model.{PROJECT}.project"
+    try:
+        project: Project = import_module(module).PROJECT
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ParameterInvalid(
+            f"model/names.py says that the project is {PROJECT!r}, and there is no model/{PROJECT}/project.py"
+        ) from None
+    except AttributeError:
+        raise ParameterInvalid(f"model/{PROJECT}/project.py does not end with `PROJECT = …`") from None
     return project

@@ -17,7 +17,7 @@ from model.observed.logs import LogStreams, open_logs
 from model.observed.period import Period
 from model.plain_table import write_table
 
-_FIGURES = ("auc", "brier", "calibration_error", "mae", "rmse")
+_FIGURES = ("auc", "log_loss", "accuracy", "brier", "calibration_error", "mae", "rmse")
 
 
 def run(options: Namespace) -> int:
@@ -89,8 +89,7 @@ def _write_figures(figures: Sequence[LiveFigures]) -> str:
             of_week.role,
             of_week.week or "(all)",
             f"{of_week.n_outcomes:,}",
-            f"{of_week.mean_outcome:.4g}",
-            f"{of_week.mean_prediction:.4g}",
+            *("" if mean is None else f"{mean:.4g}" for mean in (of_week.mean_outcome, of_week.mean_prediction)),
             *(f"{of_week.figures[name]:.4f}" if name in of_week.figures else "" for name in names),
         ]
         for of_week in figures

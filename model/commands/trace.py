@@ -136,7 +136,7 @@ def _describe_model(model: str, version: str, run_id: str) -> Iterable[str]:
     found = MlflowClient(tracking_uri(os.environ)).get_run(run_id)
     parameters, tags = found.data.params, found.data.tags
     yield f"run       {run_id} ({found.info.run_name})"
-    yield f"          {_list(found.data.metrics, 'test_auc', 'test_log_loss', 'test_brier')}"
+    yield f"          {_list_figures(found.data.metrics)}"
     yield f"data      {parameters.get('data', 'unknown')}, SHA-256 {parameters.get('data_sha256', 'unknown')}"
     commit, dvc = tags.get("git_commit", "unknown"), parameters.get("data_dvc", "unknown")
     yield f"          DVC's digest {dvc}"
@@ -145,5 +145,7 @@ def _describe_model(model: str, version: str, run_id: str) -> Iterable[str]:
         yield f"again     git checkout {commit} && dvc pull model/data/prepared.parquet"
 
 
-def _list(metrics: Mapping[str, float], *names: str) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.4f}" for name in names if name in metrics)
+def _list_figures(metrics: Mapping[str, float]) -> str:
+    """How good it was on the test rows, by whatever its task measures."""
+    of_test = sorted(name for name in metrics if name.startswith("test_"))
+    return ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.4f}" for name in of_test)

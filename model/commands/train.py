@@ -1,4 +1,4 @@
-"""``python -m model train``: the example from end to end, in one process."""
+"""``python -m model train``: the project from end to end, in one process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
 What a model is trained on: instances with known outcomes, and what their features mean.
 
-Nothing here knows of flights; any data set that takes this shape can be trained, evaluated,
-packed and registered by the same code.
+Nothing here knows of flights, nor of what kind an outcome is; any data set that takes this shape
+can be trained, evaluated, packed and registered by the same code.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from model.errors import DataInvalid
+
+_INSTANCES = "the project's instances"
 
 Categories = dict[str, list[str]]
 
@@ -50,14 +54,14 @@ class Dataset:
     ----------
     features : pandas.DataFrame, shape (n_rows, n_features)
         Categories as plain strings, missing values as NaN.
-    outcomes : numpy.ndarray of int8, shape (n_rows,)
-        1 where it happened, else 0.
+    outcomes : numpy.ndarray of integers or float64, shape (n_rows,)
+        As the task has them: int8 of 0 and 1, codes of classes, or numbers.
     moments : pandas.Series of datetime with a time zone, shape (n_rows,)
         What rows are split by.
     """
 
     features: pd.DataFrame
-    outcomes: npt.NDArray[np.int8]
+    outcomes: npt.NDArray[Any]
     moments: pd.Series
 
     @property
@@ -84,10 +88,35 @@ class Dataset:
                 digest.update(b"".join(b"\x01" if pd.isna(v) else v.encode() + b"\x00" for v in column))
             else:
                 digest.update(np.ascontiguousarray(column, dtype="<f8").tobytes())
-        digest.update(np.ascontiguousarray(self.outcomes, dtype="<i1").tobytes())
+        little_endian = self.outcomes.dtype.newbyteorder("<")
+        digest.update(np.ascontiguousarray(self.outcomes, dtype=little_endian).tobytes())
         seconds = (self.moments - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
         digest.update(np.ascontiguousarray(seconds, dtype="<i8").tobytes())
         return digest.hexdigest()
+
+
+def check_dataset(dataset: Dataset, columns: Sequence[FeatureColumn]) -> None:
+    """
+    Make sure that instances have the features that are declared, each with an outcome and a moment.
+
+    Raises
+    ------
+    DataInvalid
+        If they have not: the project that made them is to be changed.
+    """
+    declared, made = [column.name for column in columns], [str(name) for name in dataset.features.columns]
+    if made != declared:
+        raise DataInvalid(f"they have the features {', '.join(made)}; declared are {', '.join(declared)}", _INSTANCES)
+    for column in columns:
+        values = dataset.features[column.name]
+        kind = "string" if is_text(values) else "long" if pd.api.types.is_integer_dtype(values.dtype) else "double"
+        if kind != column.type and (kind, column.type) != ("long", "double"):
+            raise DataInvalid(f"it is declared as a {column.type} and made as a {kind}", _INSTANCES, column.name)
+    n_rows = {len(dataset.features), len(dataset.outcomes), len(dataset.moments)}
+    if len(n_rows) > 1 or n_rows == {0}:
+        raise DataInvalid("there must be as many outcomes and moments as instances, and some", _INSTANCES)
+    if dataset.moments.dt.tz is None or not dataset.moments.is_monotonic_increasing:
+        raise DataInvalid("they must be in the order of their moments, which must have a time zone", _INSTANCES)
 
 
 def is_text(column: pd.Series) -> bool:

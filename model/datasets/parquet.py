@@ -6,7 +6,6 @@ import hashlib
 import io
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from model.datasets.dataset import Dataset
@@ -17,7 +16,7 @@ def to_parquet(dataset: Dataset) -> bytes:
     """
     Write a data set; with the locked versions of pandas and pyarrow, the same bytes everywhere.
 
-    Columns are the features, then ``outcome`` (int8) and ``moment`` (with its time zone).
+    Columns are the features, then ``outcome`` (in its type) and ``moment`` (with its time zone).
     """
     columns = dataset.features.assign(outcome=dataset.outcomes, moment=dataset.moments)
     written = io.BytesIO()
@@ -37,7 +36,7 @@ def read_dataset(path: Path) -> Dataset:
     try:
         columns = pd.read_parquet(path, engine="pyarrow")
         features = columns.drop(columns=["outcome", "moment"])
-        return Dataset(features, columns["outcome"].to_numpy(np.int8), columns["moment"])
+        return Dataset(features, columns["outcome"].to_numpy(), columns["moment"])
     except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are ValueErrors
         raise DataInvalid(f"it cannot be read: {error}", str(path)) from None
 

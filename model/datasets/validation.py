@@ -19,7 +19,7 @@ import pandas as pd
 from model.errors import DataInvalid
 
 Kind = Literal["number", "integer", "clock", "text", "moment"]
-_MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_SOME_MOMENT = pd.Timestamp("2013-01-31T13:00:00")
 _HEADER_ROW = 1
 _HIGHEST_MINUTE = 59
 _MINUTES_IN = 100  # of 1305, a clock time written without its colon
@@ -34,7 +34,7 @@ class Column:
     ----------
     name : str
     kind : {"number", "integer", "clock", "text", "moment"}
-        A clock is a time of day such as 1305 for 13:05; a moment is ISO 8601 in UTC.
+        A clock is a time of day such as 1305 for 13:05; a moment is written as `format` says.
     minimum, maximum : float
         Of a number, an integer or a clock, both included.
     pattern : str or None
@@ -43,6 +43,8 @@ class Column:
         The only texts there are.
     may_be_missing : bool
         Whether ``NA`` or an empty field is allowed.
+    format : str
+        Of a moment, by the codes of `time.strftime`. One that ends in Z is in UTC; others are on some clock.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Column:
     pattern: str | None = None
     codes: frozenset[str] | None = None
     may_be_missing: bool = False
+    format: str = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def read_table(
     -------
     pandas.DataFrame, shape (n_rows, n_columns)
         Numbers as float64 with NaN for missing; integers and clocks that may not be missing as
-        int64; moments in UTC. Row ``i`` stands in row ``i + 2`` of the file.
+        int64; moments in UTC, or without a time zone. Row ``i`` stands in row ``i + 2`` of the file.
     int
         How many known faults were made missing.
 
@@ -185,8 +188,9 @@ def _parse(values: pd.Series, column: Column, file: str) -> pd.Series:
     if column.kind == "text":
         return values
     if column.kind == "moment":
-        parsed: pd.Series = pd.to_datetime(values, format=_MOMENT_FORMAT, utc=True, errors="coerce")
-        what = "a moment such as 2013-01-31T13:00:00Z"
+        is_utc = column.format.endswith("Z")
+        parsed: pd.Series = pd.to_datetime(values, format=column.format, utc=is_utc, errors="coerce")
+        what = f"a moment such as {_SOME_MOMENT:{column.format}}"
     elif values.dtype.kind in "iuf":
         return values.astype(np.float64)
     else:

@@ -50,7 +50,7 @@ class FlightDelay(Project):
         """Flights, those without an outcome, and destinations of each month."""
         flights = read_tables(find_data(folder)).flights
         report = flights.groupby(months_of(flights).rename("month")).agg(
-            flights=("dest", "size"),
+            rows=("dest", "size"),
             without_outcome=("arr_delay", lambda delays: delays.isna().sum()),
             destinations=("dest", "nunique"),
         )

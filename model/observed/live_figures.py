@@ -11,6 +11,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from model.training.evaluation import calibration_error
+from model.training.multiclass import MulticlassClassification
+
+_ROUNDING = 1e-3  # of the sum of float32 probabilities, of a thousand classes too
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class LiveFigures:
     week : str
         Its Monday, in UTC, of when the predictions were asked; empty for all weeks together.
     n_outcomes : int
-    mean_outcome, mean_prediction : float
-        For yes and no, how often it came true, and how often it was predicted to.
+    mean_outcome, mean_prediction : float or None
+        For yes and no, how often it came true, and how often it was predicted to; None for several classes.
     figures : dict of str to float
         ``auc``, ``brier`` and ``calibration_error`` where all outcomes are 0 or 1 and all predictions between them,
-        ``auc`` only where both occurred; else ``mae`` and ``rmse``.
+        ``auc`` only where both occurred. Of several classes ``log_loss``, ``accuracy``, ``brier`` and
+        ``calibration_error``, as training measures them. Else ``mae`` and ``rmse``.
     """
 
     model: str
@@ -39,8 +43,8 @@ class LiveFigures:
     role: str
     week: str
     n_outcomes: int
-    mean_outcome: float
-    mean_prediction: float
+    mean_outcome: float | None
+    mean_prediction: float | None
     figures: dict[str, float]
 
 
@@ -51,24 +55,25 @@ def measure(lines: Iterable[Mapping[str, Any]]) -> list[LiveFigures]:
     Parameters
     ----------
     lines : iterable of mapping
-        Of the dataset `treeserve.outcome`; those whose prediction is one a class are left out.
+        Of the dataset `treeserve.outcome`. Of those with several numbers as their prediction, the ones count that
+        have a probability for each class, and one of the classes as their outcome.
 
     Returns
     -------
     list of LiveFigures
         By model, version and role, first of each all weeks together.
     """
-    pairs: dict[tuple[str, str, str], dict[str, list[tuple[float, float]]]] = {}
+    pairs: dict[tuple[str, str, str], dict[str, list[tuple[float, Any]]]] = {}
     for line in lines:
         week = _monday(line["@timestamp"])
         for version, role, prediction in _predictions(line):
-            if not isinstance(prediction, list):
+            if _is_comparable(line["treeserve.outcome"], prediction):
                 of_version = pairs.setdefault((line["treeserve.model.name"], version, role), {"": []})
                 pair = (line["treeserve.outcome"], prediction)
                 of_version[""].append(pair)
                 of_version.setdefault(week, []).append(pair)
     return [
-        _measure(whose, week, np.array(of_week, dtype=float))
+        _measure(whose, week, *(np.array(values, dtype=float) for values in zip(*of_week, strict=True)))
         for whose, weeks in sorted(pairs.items())
         for week, of_week in sorted(weeks.items())
     ]
@@ -81,13 +86,26 @@ def _predictions(line: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
             yield line[f"treeserve.{other}.version"], "shadow", prediction
 
 
+def _is_comparable(outcome: float, prediction: Any) -> bool:
+    if not isinstance(prediction, list):
+        return True
+    is_probability = min(prediction) >= 0 and abs(sum(prediction) - 1) < _ROUNDING
+    return is_probability and outcome in range(len(prediction))
+
+
 def _monday(timestamp: str) -> str:
     day: date = datetime.fromisoformat(timestamp).astimezone(UTC).date()
     return (day - timedelta(days=day.weekday())).isoformat()
 
 
-def _measure(whose: tuple[str, str, str], week: str, pairs: np.ndarray[Any, Any]) -> LiveFigures:
-    outcomes, predictions = pairs.T
+def _measure(
+    whose: tuple[str, str, str], week: str, outcomes: np.ndarray[Any, Any], predictions: np.ndarray[Any, Any]
+) -> LiveFigures:
+    if predictions.ndim > 1:
+        classes = [str(code) for code in range(predictions.shape[1])]  # a log has no names of them
+        return LiveFigures(
+            *whose, week, len(outcomes), None, None, MulticlassClassification(classes).evaluate(outcomes, predictions)
+        )
     errors = predictions - outcomes
     if np.isin(outcomes, (0, 1)).all() and ((predictions >= 0) & (predictions <= 1)).all():
         figures = {"brier": np.mean(errors**2), "calibration_error": calibration_error(outcomes, predictions)}
@@ -96,4 +114,4 @@ def _measure(whose: tuple[str, str, str], week: str, pairs: np.ndarray[Any, Any]
     else:
         figures = {"mae": np.mean(np.abs(errors)), "rmse": np.sqrt(np.mean(errors**2))}
     rounded = {name: float(value) for name, value in figures.items()}
-    return LiveFigures(*whose, week, len(pairs), float(outcomes.mean()), float(predictions.mean()), rounded)
+    return LiveFigures(*whose, week, len(outcomes), float(outcomes.mean()), float(predictions.mean()), rounded)

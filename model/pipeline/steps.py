@@ -12,9 +12,10 @@ import pandas as pd
 
 from app.artifacts import DataDescription
 from app.registry.store import PROJECT_ROOT
-from model.datasets.dataset import Dataset
+from model.datasets.dataset import Dataset, check_dataset
 from model.datasets.parquet import dvc_digest, to_parquet
 from model.datasets.split import Split, split_by_time
+from model.errors import TrainingError
 from model.names import MODEL_NAME
 from model.parameters import Parameters
 from model.progress import Progress
@@ -70,7 +71,7 @@ def train(
     progress.say(f"importing MLflow, and opening {tracking_uri}")
     experiment = Experiment(tracking_uri, MODEL_NAME)
     progress.say(f"reading {project.name_source(folder)}")
-    dataset = until_month(project, project.read(folder, progress), parameters.until)
+    dataset = until_month(project, read_instances(project, folder, progress), parameters.until)
     return train_on(project, dataset, project.name_source(folder), parameters, experiment, alias, progress)
 
 
@@ -95,9 +96,18 @@ def train_on(
     return FinishedRun(register(project, experiment, model, split, sides, data, parameters, alias), sides.metrics)
 
 
+def read_instances(project: Project, folder: Path | None, progress: Progress) -> Dataset:
+    """Let a project read its data; what it makes of it must be what it has declared, or `DataInvalid` says so."""
+    dataset = project.read(folder, progress)
+    check_dataset(dataset, project.description.features)
+    return dataset
+
+
 def until_month(project: Project, dataset: Dataset, until: str) -> Dataset:
-    """The rows of a month, such as ``2013-12``, and of those before it."""
+    """The rows of a month, such as ``2013-12``, and of those before it; `TrainingError` if there are none."""
     end = pd.Timestamp(f"{until}-01", tz=project.time_zone) + pd.offsets.MonthBegin()
+    if (first := dataset.moments.min()) >= end:
+        raise TrainingError(f"there are no rows until {until}, which is data.until; they begin with {first:%Y-%m}")
     return dataset.select((dataset.moments < end).to_numpy())
 
 
@@ -115,15 +125,31 @@ def find_known(
 
 
 def split_dataset(project: Project, dataset: Dataset, parameters: Parameters) -> Split:
-    """Split where the parameters say, at midnight of the project's clock."""
+    """
+    Split where the parameters say, at midnight of the project's clock.
+
+    Raises
+    ------
+    TrainingError
+        If a side has nothing that can be learnt or measured.
+    """
     stop_from, test_from = (_midnight(project, day) for day in (parameters.stop_from, parameters.test_from))
-    return split_by_time(dataset, stop_from, test_from)
+    split = split_by_time(dataset, stop_from, test_from)
+    for name, side in split.sides.items():
+        try:
+            project.task.check(side.outcomes)
+        except ValueError as error:
+            raise TrainingError(
+                f"the {name} rows {error}; they are split at {stop_from:%Y-%m-%d} and {test_from:%Y-%m-%d}"
+            ) from None
+    return split
 
 
 def fit(project: Project, split: Split, parameters: Parameters, progress: Progress) -> FittedModel:
     """Grow the forest, and say on what."""
     progress.say(
-        f"fitting on {_describe(split.fit)}, stopping on {_describe(split.stop)}, testing on {_describe(split.test)}"
+        f"fitting on {_describe(project, split.fit)}, stopping on {_describe(project, split.stop)}, "
+        f"testing on {_describe(project, split.test)}"
     )
     return fit_model(split, project.task, parameters.train, progress)
 
@@ -131,9 +157,7 @@ def fit(project: Project, split: Split, parameters: Parameters, progress: Progre
 def measure(project: Project, model: FittedModel, split: Split) -> Sides:
     """Measure each side, and each month that the model was not fitted on."""
     curves = {
-        name: Curve(
-            f"{name} ({side.moments.min():%b} to {side.moments.max():%b})", side.outcomes, model.predict(side.features)
-        )
+        name: Curve(f"{name} ({_describe_time(side)})", side.outcomes, model.predict(side.features))
         for name, side in split.sides.items()
     }
     metrics = {
@@ -215,6 +239,9 @@ def _midnight(project: Project, day: date) -> pd.Timestamp:
     return pd.Timestamp(day, tz=project.time_zone)
 
 
-def _describe(side: Dataset) -> str:
-    first, last = side.moments.min(), side.moments.max()
-    return f"{side.n_rows:,} rows ({first:%b} to {last:%b}, mean outcome {side.outcomes.mean():.2f})"
+def _describe(project: Project, side: Dataset) -> str:
+    return f"{side.n_rows:,} rows ({_describe_time(side)}, {project.task.describe(side.outcomes)})"
+
+
+def _describe_time(side: Dataset) -> str:
+    return f"{side.moments.min():%b %Y} to {side.moments.max():%b %Y}"

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from model.errors import RegistryUnusable
 from model.registry.packaging import ModelPackage
 from model.registry.provenance import list_requirements
@@ -72,7 +74,12 @@ def _xgboost_flavor(mlflow: Any) -> SimpleNamespace:
 def _declare_signature(package: ModelPackage) -> Any:
     """MLflow's signature, declared: inferred from a sample, a rare missing value would be an error in service."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, Schema, TensorSpec
 
     inputs = [ColSpec(column.type, column.name, required=column.required) for column in package.features]
-    return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))
+    output = (
+        ColSpec("float", "prediction")
+        if package.classes is None
+        else TensorSpec(np.dtype(np.float32), (-1, len(package.classes)), "prediction")
+    )
+    return ModelSignature(Schema(inputs), Schema([output]))

@@ -47,6 +47,8 @@ class ModelPackage:
     example : pandas.DataFrame, shape (n_example_rows, n_features)
         Instances for a page to show.
     extra_files : list of pathlib.Path
+    classes : sequence of str or None
+        Of which a prediction has one number each.
     """
 
     booster: xgboost.Booster
@@ -54,6 +56,7 @@ class ModelPackage:
     features: Sequence[FeatureColumn]
     example: pd.DataFrame
     extra_files: list[Path]
+    classes: Sequence[str] | None = None
 
 
 def pack_model(
@@ -76,7 +79,7 @@ def pack_model(
         An empty folder for the files; must outlive the package.
     model : FittedModel
     split : Split
-    fit_predictions : numpy.ndarray of float32, shape (n_fit_rows,)
+    fit_predictions : numpy.ndarray of float32, shape (n_fit_rows,) or (n_fit_rows, n_classes)
         What the model answers the rows it was fitted on.
     description : ModelDescription
     task : Task
@@ -89,6 +92,7 @@ def pack_model(
         task=task.name,
         prediction=description.prediction,
         decision_threshold=task.decision_threshold,
+        classes=None if task.classes is None else list(task.classes),
         categories={name: list(known) for name, known in model.categories.items()},
         unknown_category=description.unknown_category,
         booster_sha256=booster_sha256,
@@ -102,7 +106,7 @@ def pack_model(
     golden = answer_golden_rows(model, choose_golden_rows(later, model.categories))
     artifacts = {
         "card.json": card,
-        "profile.json": profile_training(model, split.fit.features, fit_predictions),
+        "profile.json": profile_training(model, split.fit.features, fit_predictions, task.classes),
         "golden.json": golden,
     }
     for name, artifact in artifacts.items():
@@ -116,6 +120,7 @@ def pack_model(
         description.features,
         example.reset_index(drop=True),
         [folder / name for name in artifacts],
+        task.classes,
     )
 
 
@@ -155,9 +160,16 @@ def answer_golden_rows(model: FittedModel, rows: pd.DataFrame) -> GoldenRows:
 
 
 def profile_training(
-    model: FittedModel, features: pd.DataFrame, predictions: npt.NDArray[np.float32]
+    model: FittedModel,
+    features: pd.DataFrame,
+    predictions: npt.NDArray[np.float32],
+    classes: Sequence[str] | None,
 ) -> ReferenceProfile:
-    """Profile the fitted rows: at most 100 features, the most important ones, and the prediction."""
+    """
+    Profile the fitted rows: at most 100 features, the most important ones, and the prediction.
+
+    Of several classes that is how often each was the most probable one.
+    """
     encoded = encode_categories(features, model.categories)
     profiles: list[NumberProfile | CategoryProfile] = []
     for name in list(importances(model.booster))[:MAX_PROFILED_FEATURES]:
@@ -166,9 +178,12 @@ def profile_training(
             profiles.append(CategoryProfile.of(name, encoded[name].cat.codes.to_numpy(), known))
         else:
             profiles.append(NumberProfile.of(name, features[name].to_numpy(dtype=np.float64)))
-    return ReferenceProfile(
-        features=profiles, prediction=NumberProfile.of("prediction", predictions), n_rows=len(features)
+    prediction = (
+        NumberProfile.of("prediction", predictions)
+        if classes is None
+        else CategoryProfile.of("prediction", predictions.argmax(axis=1), list(classes))
     )
+    return ReferenceProfile(features=profiles, prediction=prediction, n_rows=len(features))
 
 
 def _digest_booster(booster: xgboost.Booster, folder: Path) -> str:

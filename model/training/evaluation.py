@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
 
 Floats = npt.NDArray[np.float64]
@@ -88,13 +89,13 @@ def weighted_auc(
 
 def calibration_curve(outcomes: npt.ArrayLike, predictions: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
     """
-    Compare predicted with observed frequency, in bins of about equal counts.
+    Compare predicted with observed frequency, or mean, in bins of about equal counts.
 
     Returns
     -------
     predicted, observed, counts : numpy.ndarray of float, shape (n_bins,)
-        Mean prediction, share that came true, and rows of each bin; rows with equal
-        predictions may be in two bins.
+        Mean prediction, share that came true or mean outcome, and rows of each bin; rows with
+        equal predictions may be in two bins.
     """
     actual, predicted = np.asarray(outcomes, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
     bins = [rows for rows in np.array_split(np.argsort(predicted, kind="stable"), N_CALIBRATION_BINS) if rows.size]
@@ -106,6 +107,12 @@ def calibration_curve(outcomes: npt.ArrayLike, predictions: npt.ArrayLike) -> tu
 
 
 def calibration_error(outcomes: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
-    """Mean distance between predicted and observed frequency over the bins, weighted by their rows."""
+    """Mean distance between predicted and observed frequency, or mean, over the bins, weighted by their rows."""
     predicted, observed, counts = calibration_curve(outcomes, predictions)
     return float(np.average(np.abs(predicted - observed), weights=counts))
+
+
+def calibration_points(side: str, outcomes: npt.ArrayLike, predictions: npt.ArrayLike) -> pd.DataFrame:
+    """The calibration curve as columns ``side``, ``predicted`` and ``observed``."""
+    predicted, observed, _ = calibration_curve(outcomes, predictions)
+    return pd.DataFrame({"side": side, "predicted": predicted, "observed": observed})

@@ -52,8 +52,8 @@ class FittedModel:
 
         Returns
         -------
-        numpy.ndarray of float32, shape (n_rows,)
-            Probabilities, or the sums of the leaves if `margins`.
+        numpy.ndarray of float32, shape (n_rows,) or (n_rows, n_classes)
+            Probabilities or numbers, by the task; or the sums of the leaves if `margins`.
         """
         matrix = _to_matrix(features, self.categories)
         return np.asarray(self.booster.predict(matrix, output_margin=margins), dtype=np.float32)

@@ -17,13 +17,17 @@ from model.training.evaluation import calibration_curve, calibration_error
 from model.training.task import Curve
 
 BLUE, ORANGE, GREY = "#1f5a94", "#d1730f", "#8a8a8a"
+# As many as a task draws curves at most.
+_COLOURS = (BLUE, ORANGE, "#3b7d3a", "#a3161d", "#6b4c9a", "#7a5230", "#c2569f", "#4aa3a2")
+_MAX_WRITTEN = 12  # classes whose shares are written into a confusion matrix
+_DARK = 0.5  # share from which on the writing is white
 
 
 def plot_roc(curves: Sequence[Curve]) -> Figure:
-    """Draw the share of late ones found against the share of others alarmed about, a line for each curve."""
+    """Draw the share of yes that is found against the share of no alarmed about, a line for each curve."""
     figure, axes = new_figure("ROC: how well the rows are ordered", 6, 5.4)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance, AUC 0.500")
-    for curve, colour in zip(curves, (BLUE, ORANGE), strict=False):
+    for curve, colour in zip(curves, _COLOURS, strict=False):
         false_rate, true_rate, _ = roc_curve(curve.outcomes, curve.predictions)
         area = roc_auc_score(curve.outcomes, curve.predictions)
         axes.plot(false_rate, true_rate, color=colour, label=f"{curve.name}, AUC {area:.3f}")
@@ -44,7 +48,7 @@ def plot_calibration(curves: Sequence[Curve]) -> Figure:
     tidy(below, "")
     above.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="predicted = observed")
     highest = 0.0
-    for curve, colour in zip(curves, (BLUE, ORANGE), strict=False):
+    for curve, colour in zip(curves, _COLOURS, strict=False):
         predicted, observed, _ = calibration_curve(curve.outcomes, curve.predictions)
         error = calibration_error(curve.outcomes, curve.predictions)
         above.plot(predicted, observed, color=colour, marker="o", label=f"{curve.name}, mean error {error:.3f}")
@@ -57,6 +61,59 @@ def plot_calibration(curves: Sequence[Curve]) -> Figure:
     above.legend(loc="upper left", frameon=False)
     below.set_xlabel("prediction (mean of a tenth of the rows; below, share of rows)")
     below.set_ylabel("density")
+    return figure
+
+
+def plot_confusion(curve: Curve, classes: Sequence[str]) -> Figure:
+    """Draw of the rows of each class which one was the most probable, as shares."""
+    n_classes = len(classes)
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, (curve.outcomes, curve.predictions.argmax(axis=1)), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 3 + 0.5 * min(n_classes, 24)
+    figure, axes = new_figure(f"Confusion: {curve.name}", size, size)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    axes.set_xticks(range(n_classes), classes, rotation=90)
+    axes.set_yticks(
+        range(n_classes), [f"{name} ({int(n):,})" for name, n in zip(classes, counts.sum(axis=1), strict=True)]
+    )
+    axes.set_xlabel("most probable class")
+    axes.set_ylabel("class that came true (rows)")
+    if n_classes <= _MAX_WRITTEN:
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "white" if share > _DARK else "black"
+            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=8)
+    return figure
+
+
+def plot_means(curves: Sequence[Curve]) -> Figure:
+    """Draw predicted against observed means in tenths of the rows."""
+    figure, axes = new_figure("Calibration: what came true of what was predicted", 6, 5.4)
+    for curve, colour in zip(curves, _COLOURS, strict=False):
+        predicted, observed, _ = calibration_curve(curve.outcomes, curve.predictions)
+        axes.plot(predicted, observed, color=colour, marker="o", label=curve.name)
+    axes.axline((0, 0), slope=1, color=GREY, linestyle=":", label="predicted = observed")
+    axes.autoscale_view()
+    axes.set_xlabel("prediction (mean of a tenth of the rows)")
+    axes.set_ylabel("mean outcome")
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+def plot_errors(curves: Sequence[Curve]) -> Figure:
+    """Draw how predictions minus outcomes are distributed, but for the outermost hundredth."""
+    figure, axes = new_figure("Errors: prediction minus outcome", 6.4, 4)
+    for curve, colour in zip(curves, _COLOURS, strict=False):
+        errors = np.subtract(curve.predictions, curve.outcomes, dtype=np.float64)
+        low, high = np.quantile(errors, [0.005, 0.995])
+        label = f"{curve.name}, RMSE {np.sqrt(np.mean(errors**2)):.4g}"
+        shown = errors[(errors >= low) & (errors <= high)]
+        axes.hist(shown, bins=50, histtype="step", density=True, color=colour, label=label)
+    axes.axvline(0, color=GREY, linestyle=":")
+    axes.set_xlabel("prediction minus outcome")
+    axes.set_ylabel("density")
+    axes.legend(loc="upper left", frameon=False)
     return figure
 
 

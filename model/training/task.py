@@ -21,6 +21,33 @@ class Curve:
     outcomes: npt.NDArray[Any]
     predictions: npt.NDArray[np.float32]
 
+    @property
+    def short_name(self) -> str:
+        """Its first word: which side of the split it is."""
+        return self.name.partition(" ")[0]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """
+    Points, and how DVC draws them.
+
+    Attributes
+    ----------
+    points : pandas.DataFrame
+    title : str
+    x, y : str
+        Columns of the points.
+    template : str
+        DVC's name of the kind of plot.
+    """
+
+    points: pd.DataFrame
+    title: str
+    x: str
+    y: str
+    template: str = "linear"
+
 
 class Task(ABC):
     """
@@ -38,6 +65,8 @@ class Task(ABC):
         Of the headline.
     decision_threshold : float or None
         Predictions at or above it mean yes; None where there is no yes.
+    classes : sequence of str or None
+        What each number of a prediction is the probability of; None where a prediction is one number.
     """
 
     name: Literal["binary_classification", "multiclass_classification", "regression"]
@@ -45,11 +74,33 @@ class Task(ABC):
     headline: str
     is_higher_better: bool
     decision_threshold: float | None = None
+    classes: Sequence[str] | None = None
+
+    @abstractmethod
+    def check(self, outcomes: npt.NDArray[Any]) -> None:
+        """
+        Make sure that something can be learnt or measured on one side of a split.
+
+        Parameters
+        ----------
+        outcomes : numpy.ndarray, shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            If they are not such outcomes, or all the same; the text goes on after "the fit rows ".
+        """
+
+    @abstractmethod
+    def describe(self, outcomes: npt.NDArray[Any]) -> str:
+        """Say in a few words how outcomes are distributed."""
 
     @abstractmethod
     def evaluate(self, outcomes: npt.ArrayLike, predictions: npt.ArrayLike) -> dict[str, float]:
         """
         Measure one set of predictions; a metric that has no meaning for these rows is absent.
+
+        The headline and ``calibration_error`` are among them wherever `check` lets the outcomes pass.
 
         Raises
         ------
@@ -66,7 +117,8 @@ class Task(ABC):
 
         Parameters
         ----------
-        outcomes, predictions : array_like, shape (n_rows,)
+        outcomes : array_like, shape (n_rows,)
+        predictions : array_like, shape (n_rows,) or (n_rows, n_classes)
         weights : numpy.ndarray of float, shape (n_weightings, n_rows)
 
         Returns
@@ -80,14 +132,35 @@ class Task(ABC):
         """Draw what a person looks at before deciding, by file name; the first side is the one that counts."""
 
     @abstractmethod
-    def tabulate(self, sides: Sequence[Curve]) -> dict[str, pd.DataFrame]:
-        """Give the points of such curves, by name, as DVC draws them from `reports/NAME.csv`."""
+    def chart(self, sides: Sequence[Curve]) -> dict[str, Chart]:
+        """Give the same as points, by name, as DVC draws them from `reports/curves/NAME.csv`."""
+
+
+def weighted_mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """
+    Mean of one number a row in many weightings; NaN where nothing has weight.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float, shape (n_rows,)
+    weights : numpy.ndarray of float, shape (n_weightings, n_rows)
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_weightings,)
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray((weights @ values) / weights.sum(axis=1))
 
 
 def evaluate_months(
     task: Task, outcomes: npt.ArrayLike, predictions: npt.ArrayLike, moments: pd.Series
 ) -> dict[str, float]:
-    """Measure each calendar month by itself, as ``month_11_auc``: a mean over months hides the bad one."""
+    """
+    Measure each calendar month by itself, as ``month_11_auc``: a mean over months hides the bad one.
+
+    Of several years, the same month's rows are measured together.
+    """
     actual, predicted = np.asarray(outcomes), np.asarray(predictions)
     months = moments.dt.month.to_numpy()
     return {

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model.datasets.dataset import Dataset, collect_categories, encode_categories
+from model.datasets.dataset import Dataset, FeatureColumn, check_dataset, collect_categories, encode_categories
+from model.errors import DataInvalid
 
 
 @pytest.fixture
@@ -61,3 +62,58 @@ def test_the_digest_is_that_of_the_values(dataset: Dataset) -> None:
 def test_any_change_gives_another_digest(dataset: Dataset, change: Callable[[Dataset], Dataset]) -> None:
     """A name, a value, a missing value, an outcome, a moment, a row or the order."""
     assert change(dataset).digest() != dataset.digest()
+
+
+def test_outcomes_may_be_numbers(dataset: Dataset) -> None:
+    """What comes after the point counts."""
+    digests = {replace(dataset, outcomes=np.array([0, half, 1, 0])).digest() for half in (0.25, 0.5, 0.75)}
+    assert len(digests) == 3
+
+
+DECLARED = [
+    FeatureColumn("dest", "string", True, ""),
+    FeatureColumn("gate", "string", False, ""),
+    FeatureColumn("temp", "double", False, ""),
+]
+
+
+def test_instances_are_what_was_declared(dataset: Dataset) -> None:
+    """Whole numbers may stand where others do too."""
+    check_dataset(dataset, DECLARED)
+    check_dataset(replace(dataset, features=dataset.features.assign(temp=[1, 2, 3, 4])), DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda d: replace(d, features=d.features[["gate", "dest", "temp"]]),
+            "features gate, dest, temp; declared are",
+        ),
+        (
+            lambda d: replace(d, features=d.features.drop(columns="gate")),
+            "features dest, temp; declared are dest, gate",
+        ),
+        (lambda d: replace(d, features=d.features.assign(gate=1)), "'gate': it is declared as a string and made as a"),
+        (
+            lambda d: replace(d, features=d.features.assign(temp="1")),
+            "'temp': it is declared as a double and made as a",
+        ),
+        (lambda d: replace(d, outcomes=d.outcomes[1:]), "as many outcomes and moments as instances"),
+        (lambda d: d.select(np.zeros(4, dtype=bool)), "and some"),
+        (lambda d: replace(d, moments=d.moments[::-1]), "in the order of their moments"),
+        (lambda d: replace(d, moments=d.moments.dt.tz_localize(None)), "must have a time zone"),
+    ],
+)
+def test_what_a_project_makes_otherwise_is_told(
+    dataset: Dataset, change: Callable[[Dataset], Dataset], told: str
+) -> None:
+    """Before anything is trained, and not by a service that refuses the model."""
+    with pytest.raises(DataInvalid, match=f"^the project's instances.*{told}"):
+        check_dataset(change(dataset), DECLARED)
+
+
+def test_a_whole_number_is_not_one_that_may_be_missing(dataset: Dataset) -> None:
+    """A long is never missing, and pandas makes numbers with a gap of it where one is."""
+    with pytest.raises(DataInvalid, match="'temp': it is declared as a long and made as a double"):
+        check_dataset(dataset, [*DECLARED[:2], FeatureColumn("temp", "long", True, "")])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from model.datasets.dataset import Dataset
 from model.datasets.parquet import dvc_digest, read_dataset, to_parquet
 from model.errors import DataInvalid
 from model.flights.features import build_dataset
@@ -35,6 +38,18 @@ def test_another_value_is_another_file(tmp_path: Path) -> None:
         for given in [flight(arr_delay=delay)]
     ]
     assert dvc_digest(contents[0]) != dvc_digest(contents[1])
+
+
+@pytest.mark.parametrize("outcomes", [np.array([0.25, -3.5]), np.array([200, 3], dtype=np.int16)])
+def test_outcomes_keep_their_type(tmp_path: Path, outcomes: np.ndarray) -> None:
+    """Numbers, and codes of more classes than a byte can count."""
+    moments = pd.Series(pd.date_range("2013-01-01", periods=2, tz="UTC"))
+    dataset = Dataset(pd.DataFrame({"temp": [1.0, 2.0]}), outcomes, moments)
+    (tmp_path / "prepared.parquet").write_bytes(to_parquet(dataset))
+    read = read_dataset(tmp_path / "prepared.parquet")
+    assert read.outcomes.dtype == outcomes.dtype
+    assert read.outcomes.tolist() == outcomes.tolist()
+    assert read.digest() == dataset.digest()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and nothing more"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -201,13 +202,37 @@ def test_a_prediction_that_no_service_writes_is_refused(change: dict[str, Any]) 
     assert join(settle([told(1)]), [predicted(None)]).lines == []
 
 
-def test_numbers_have_errors_and_classes_no_figures() -> None:
+def test_numbers_have_errors() -> None:
     """A single outcome has no AUC."""
     feedback = settle([told(4), told(8, request="b")])
     (of_all, of_week) = measure(join(feedback, [predicted(5), predicted(11, request="b")]).lines)
     assert of_all.figures == of_week.figures == {"mae": 2, "rmse": pytest.approx(5**0.5)}
     assert "auc" not in measure(join(settle([told(1)]), [predicted(0.5)]).lines)[0].figures
-    assert measure(join(settle([told(1)]), [predicted([0.5, 0.5])]).lines) == []
+
+
+def test_classes_are_measured_as_in_training() -> None:
+    """By log loss, how often the most probable one came, and calibration; a mean of their numbers says nothing."""
+    feedback = settle([told(1), told(0, request="b")])
+    lines = join(feedback, [predicted([0.1, 0.7, 0.2]), predicted([0.25, 0.5, 0.25], request="b")]).lines
+    of_all, _ = measure(lines)
+    assert (of_all.n_outcomes, of_all.mean_outcome, of_all.mean_prediction) == (2, None, None)
+    assert of_all.figures == pytest.approx(
+        {
+            "log_loss": -(math.log(0.7) + math.log(0.25)) / 2,
+            "accuracy": 0.5,
+            "brier": (0.14 + 0.875) / 2,
+            "calibration_error": ((0.1 + 0.75) + (0.3 + 0.5) + (0.2 + 0.25)) / 2 / 3,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "prediction"),
+    [(3, [0.1, 0.7, 0.2]), (0.5, [0.1, 0.7, 0.2]), (-1, [0.1, 0.7, 0.2]), (1, [3.0, 4.0]), (1, [-0.5, 1.5])],
+)
+def test_what_is_no_class_is_left_out(outcome: float, prediction: list[float]) -> None:
+    """Whether the outcome is none of them, or several numbers are no probabilities."""
+    assert measure(join(settle([told(outcome)]), [predicted(prediction)]).lines) == []
 
 
 def write(path: Path, lines: Iterable[Any]) -> str:

@@ -110,7 +110,7 @@ def test_importances_are_ordered_and_complete(model: FittedModel) -> None:
 def test_the_profile_counts_the_rows_by_importance(model: FittedModel) -> None:
     """Every row is in a bin or missing, for each feature and the prediction."""
     rows = make_rows(400)
-    profile = profile_training(model, rows, model.predict(rows))
+    profile = profile_training(model, rows, model.predict(rows), None)
     assert [feature.name for feature in profile.features] == list(importances(model.booster))
     by_name = {feature.name: feature for feature in profile.features}
     assert isinstance(by_name["carrier"], CategoryProfile)

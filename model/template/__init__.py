@@ -1,0 +1,1 @@
+"""A project to copy: docs/training.md."""
