@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from model.names import PROJECT
 from tests.workers import SharedOut, is_alone, turn
+
+_EXAMPLE = "flights"
 
 # XGBoost's threads spin while they wait for each other, which on a busy machine takes the tests beside them their time.
 # Read when XGBoost is imported.
@@ -39,8 +42,16 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run alone come last, when the others wait for little."""
+    """Tests that run alone come last, when the others wait for little; the example's only where that is the project."""
     items.sort(key=is_alone)
+    if PROJECT != _EXAMPLE:
+        for item in filter(_is_of_example, items):
+            item.add_marker(pytest.mark.skip(reason=f"model/names.py names {PROJECT}, and not the example"))
+
+
+def _is_of_example(item: pytest.Item) -> bool:
+    of_example = {"trained", "sample"} & set(getattr(item, "fixturenames", ()))
+    return bool(of_example) or item.get_closest_marker("example") is not None
 
 
 @pytest.hookimpl(wrapper=True)

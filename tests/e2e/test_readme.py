@@ -24,6 +24,8 @@ import pytest
 from tests.clone import copy_project
 from tests.processes import PROJECT, free_port
 
+pytestmark = pytest.mark.example
+
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)]
 SNIPPETS = [block.strip() for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -37,7 +36,7 @@ from model.registry.packaging import ModelPackage
 from model.registry.registration import Experiment, RegisteredVersion, RunRecord
 from tests.boosters import INPUTS, ModelFolderBuilder
 from tests.integration.mlflow_store import MlflowStore, load_mlflow
-from tests.integration.training import NAME, QUICK, Trained
+from tests.integration.training import NAME, QUICK, Trained, copy_store
 from tests.processes import clean_environment
 
 # MLflow 3.17 itself, as it writes an input example with pandas 3.
@@ -170,15 +169,7 @@ def test_the_run_tells_what_was_tried_and_what_came_of_it(trained: Trained) -> N
 @pytest.fixture
 def copied(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A copy of the trained store's database, set as MLflow's; its files stay where they are."""
-    original = Path(trained.uri.removeprefix("sqlite:///"))
-    # The experiment's place is the only thing that says where the store is.
-    copy = tmp_path / "mlflow.db"
-    shutil.copy(original, copy)
-    with sqlite3.connect(copy) as database:
-        place = str(tmp_path / "artifacts" / NAME)
-        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (place, NAME))
-    database.close()
-    uri = f"sqlite:///{copy}"
+    uri = copy_store(trained, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return uri
 

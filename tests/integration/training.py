@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sqlite3
 import zipfile
 from dataclasses import dataclass
 from itertools import islice
@@ -60,3 +61,15 @@ def train_example(uri: str, sample: Path) -> Trained:
     model_id = client.get_model_version_by_alias(NAME, "champion").source.removeprefix("models:/")
     place = client.get_logged_model(model_id).artifact_location
     return Trained(uri, version.registered, version.metrics, client, model_id, Path(place))
+
+
+def copy_store(trained: Trained, folder: Path) -> str:
+    """The URI of a copy of the database that a test may write into; its files stay where they are."""
+    copy = folder / "mlflow.db"
+    shutil.copy(trained.uri.removeprefix("sqlite:///"), copy)
+    # The experiment's place is the only thing that says where the store is.
+    with sqlite3.connect(copy) as database:
+        place = str(folder / "artifacts" / NAME)
+        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (place, NAME))
+    database.close()
+    return f"sqlite:///{copy}"

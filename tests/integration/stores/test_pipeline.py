@@ -26,7 +26,7 @@ from tests.integration.stores.conftest import ENVIRONMENT
 from tests.integration.stores.object_store import ObjectStore
 from tests.processes import clean_environment
 
-pytestmark = [pytest.mark.stores, pytest.mark.alone]
+pytestmark = [pytest.mark.stores, pytest.mark.alone, pytest.mark.example]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from model.parameters import PARAMETERS, TrainingParameters, add_options, read_o
 from model.rules import read_gate_rules
 from tests.parameters import make_training_parameters
 
+pytestmark = pytest.mark.example  # of the days that `params.yaml` has for it
+
 
 def make_parser() -> ArgumentParser:
     """A command that has nothing but the training parameters."""

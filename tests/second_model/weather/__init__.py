@@ -1,0 +1,1 @@
+"""What somebody puts into `model/` to bring a model of their own."""
