@@ -11,7 +11,7 @@ from model.gate.bootstrap import draw_gains, measure_gain
 from model.observed.logs import Logs
 from model.observed.period import Period
 from model.retraining.report import Report
-from model.retraining.triggers import to_arrays
+from model.retraining.triggers import choose_possible, to_arrays
 from model.rules import GateRules, RetrainingRules
 from model.training.task import Task
 
@@ -44,7 +44,8 @@ def judge_shadow(
     gate : GateRules
     report : Report
     """
-    pairs = [pair for line in logs.join_outcomes(period)[1].lines if (pair := _pair(line, champion, challenger))]
+    joined = logs.join_outcomes(period)[1].lines
+    pairs = choose_possible(task, [pair for line in joined if (pair := _pair(line, champion, challenger))])
     if len(pairs) < rules.least_outcomes:
         report.note("shadow", f"{len(pairs):,} outcomes of both; {rules.least_outcomes:,} are waited for")
         return "wait"

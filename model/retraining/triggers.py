@@ -21,6 +21,8 @@ from model.training.task import Task
 
 _SHOWN = 3
 
+Line = Mapping[str, Any]
+
 
 def find_reasons(
     task: Task,
@@ -85,7 +87,8 @@ def _find_drift(version: str, logs: Logs, period: Period, rules: RetrainingRules
 def _find_fall(
     task: Task, version: str, card: Card, logs: Logs, period: Period, rules: RetrainingRules, report: Report
 ) -> str:
-    lines = [line for line in logs.join_outcomes(period)[1].lines if line["treeserve.model.version"] == version]
+    joined = logs.join_outcomes(period)[1].lines
+    lines = choose_possible(task, [line for line in joined if line["treeserve.model.version"] == version])
     if len(lines) < rules.least_outcomes:
         report.note("live metric", f"{len(lines):,} outcomes, {rules.least_outcomes:,} are needed to say anything")
         return ""
@@ -114,7 +117,13 @@ def _find_age(card: Card, dataset: Dataset, rules: RetrainingRules, report: Repo
     return f"what the champion was fitted on is {age} days old" if age > rules.age_days else ""
 
 
-def to_arrays(lines: Sequence[Mapping[str, Any]], prediction: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def choose_possible(task: Task, lines: Sequence[Line]) -> list[Line]:
+    """Those lines whose outcome is one that the task has."""
+    outcomes = np.array([line["treeserve.outcome"] for line in lines], dtype=float)
+    return [line for line, is_one in zip(lines, task.find_possible(outcomes), strict=True) if is_one]
+
+
+def to_arrays(lines: Sequence[Line], prediction: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Outcomes, and the predictions that a field of their lines has."""
     return (
         np.array([line["treeserve.outcome"] for line in lines], dtype=float),

@@ -37,6 +37,10 @@ class BinaryClassification(Task):
                 f"{int((outcomes == 1).sum()):,} yes and {int((outcomes == 0).sum()):,} no"
             )
 
+    def find_possible(self, outcomes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """0 and 1."""
+        return np.isin(outcomes, (0, 1))
+
     def describe(self, outcomes: npt.NDArray[Any]) -> str:
         """How often it came true."""
         return f"mean outcome {outcomes.mean():.2f}"

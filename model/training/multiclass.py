@@ -68,6 +68,10 @@ class MulticlassClassification(Task):
         if occurring.size < _FEWEST:
             raise ValueError(f"need outcomes of several classes, and have {self.describe(outcomes) or 'none'}")
 
+    def find_possible(self, outcomes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Codes of classes."""
+        return np.isin(outcomes, np.arange(len(self.classes)))
+
     def describe(self, outcomes: npt.NDArray[Any]) -> str:
         """The share of each class that occurs."""
         shares = np.bincount(outcomes.astype(np.int64), minlength=len(self.classes)) / max(1, outcomes.size)

@@ -34,6 +34,10 @@ class Regression(Task):
         if np.unique(outcomes).size < 2:  # noqa: PLR2004  several
             raise ValueError(f"need outcomes that differ; {outcomes.size:,} rows have the same")
 
+    def find_possible(self, outcomes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """All numbers."""
+        return np.isfinite(outcomes)
+
     def describe(self, outcomes: npt.NDArray[Any]) -> str:
         """Their mean."""
         return f"mean outcome {outcomes.mean():.4g}"

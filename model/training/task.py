@@ -92,6 +92,10 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def find_possible(self, outcomes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which of some outcomes are such as the task has: callers may tell whatever is a number."""
+
+    @abstractmethod
     def describe(self, outcomes: npt.NDArray[Any]) -> str:
         """Say in a few words how outcomes are distributed."""
 

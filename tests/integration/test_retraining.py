@@ -114,6 +114,19 @@ def test_the_way_of_a_version_from_the_logs_to_the_champion(loop: Loop, newest: 
     assert sorted(run.data.tags["outcome"] for run in runs) == ["challenger", "nothing to do", "promoted", "shadowing"]
 
 
+def test_what_is_no_outcome_of_the_task_is_left_out(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
+    """Feedback is any number; a 7 of a question of yes or no is a slip, and stops nothing."""
+    log = write_log(tmp_path / "payload.log", newest, WEAK)
+    before = dict(loop.retrain(log, rules=YOUNG).steps)["live metric"]
+    slip = log.read_text().splitlines()[1].replace('"treeserve.outcome": 0.0', '"treeserve.outcome": 7.0')
+    assert "7.0" in slip
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join([lines[0], slip, *lines[2:]]) + "\n")
+    after = dict(loop.retrain(log, rules=YOUNG).steps)["live metric"]
+    assert f"of {newest.n_rows:,} outcomes" in before
+    assert f"of {newest.n_rows - 1:,} outcomes" in after
+
+
 def test_a_challenger_that_is_worse_in_service_is_dropped_for_good(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
     """Though the gate has passed it, and would again."""
     log = write_log(tmp_path / "payload.log", newest, WEAK)
