@@ -54,5 +54,30 @@ def load_verified(uri: str, settings: Settings) -> Predictor:
     ModelError
         If it cannot be had, or may not serve.
     """
+    return load_identified(uri, settings)[0]
+
+
+def load_identified(uri: str, settings: Settings, n_threads: int | None = None) -> tuple[Predictor, str]:
+    """
+    Do the same, and say what was loaded so that two machines can tell whether they answer alike.
+
+    Parameters
+    ----------
+    uri : str
+    settings : Settings
+    n_threads : int or None
+        How many threads share the rows of a large matrix; None for one a core.
+
+    Returns
+    -------
+    app.predictor.Predictor
+    str
+        Equal only for the same files of a model under the same software on the same kind of machine.
+
+    Raises
+    ------
+    ModelError
+    """
     registry = MlflowRegistry.of_environment(os.environ, settings.cache_dir)
-    return read_prepared(Preparation(registry, settings.cache_dir)(registry.resolve(uri)))
+    prepared = Preparation(registry, settings.cache_dir)(registry.resolve(uri))
+    return read_prepared(prepared, n_threads), prepared.file.name

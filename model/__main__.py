@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.errors import ModelError
 from app.registry.store import without_credentials
+from model.commands.dask_options import add_dask_option, add_score_options
 from model.commands.log_options import add_drift_options, add_outcomes_options, add_retrain_options, add_trace_options
 from model.errors import ParameterInvalid, TrainingError
 from model.names import CHAMPION, MODEL_NAME, STAGES
@@ -56,6 +57,7 @@ def _parser() -> ArgumentParser:
     train.add_argument("--data", type=Path, metavar="DIR", help="read the data's files from this folder")
     train.add_argument("--no-alias", action="store_true", help=f"register, but leave the alias {CHAMPION} where it is")
     train.add_argument("--if-missing", action="store_true", help=f"do nothing if {MODEL_NAME}@{CHAMPION} exists")
+    add_dask_option(train, "let the workers of this Dask cluster grow the forest")
     tune = commands.add_parser(
         "tune",
         help="search for better training parameters",
@@ -122,6 +124,13 @@ def _parser() -> ArgumentParser:
             "trace",
             help="what one prediction was made of: its request, model version, training run, data and commit",
             description="Follow a line of a log to its request, and its model version to what it was trained on.",
+        )
+    )
+    add_score_options(
+        commands.add_parser(
+            "score",
+            help="what a model version predicts of Parquet files",
+            description="Answer the instances of Parquet files as the service would, file by file.",
         )
     )
     return parser

@@ -6,6 +6,7 @@ TrainingError
 ├── DataInvalid        a table is not what it should be; names file, column and row
 ├── DeviceMissing      no GPU, or an XGBoost that cannot use one
 ├── RegistryUnusable   MLflow's store does not answer, or is not where it was
+├── ClusterUnusable    no Dask cluster answers, its workers differ, or too many of them were lost
 ├── LogUnreadable      a log file is not there, or not as a service writes it
 ├── NothingObserved    the logs do not have what is asked for
 ├── GateImpossible     a model version cannot be judged
@@ -36,7 +37,7 @@ class DataInvalid(TrainingError):
         Name of the table's file.
     column : str or None
     row : int or None
-        As in the CSV file: the header is row 1.
+        As in the CSV file, where the header is row 1; of a Parquet file the first is row 0.
     """
 
     def __init__(self, problem: str, file: str, column: str | None = None, row: int | None = None) -> None:
@@ -46,9 +47,14 @@ class DataInvalid(TrainingError):
         if row is not None:
             place += f", row {row}"
         super().__init__(f"{place}: {problem}")
+        self.problem = problem
         self.file = file
         self.column = column
         self.row = row
+
+    def __reduce__(self) -> tuple[type[DataInvalid], tuple[str, str, str | None, int | None]]:
+        """Let another process make the same of it; it would have given the whole text as the problem."""
+        return type(self), (self.problem, self.file, self.column, self.row)
 
 
 class DeviceMissing(TrainingError):
@@ -57,6 +63,10 @@ class DeviceMissing(TrainingError):
 
 class RegistryUnusable(TrainingError):
     """Nothing can be logged or registered."""
+
+
+class ClusterUnusable(TrainingError):
+    """Nothing can be given out to a Dask cluster, or too many of its workers were lost."""
 
 
 class LogUnreadable(TrainingError):

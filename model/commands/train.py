@@ -1,13 +1,15 @@
-"""``python -m model train``: the project from end to end, in one process."""
+"""``python -m model train``: the project from end to end, in one process or with a cluster's help."""
 
 from __future__ import annotations
 
 import os
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 from app.registry.store import registry_uri, tracking_uri, without_credentials
+from model.commands.dask_options import open_cluster
 from model.names import CHAMPION, MODEL_NAME, find_champion
 from model.parameters import read_options, read_parameters
 from model.progress import Progress, quieten_libraries
@@ -27,7 +29,8 @@ def run(options: Namespace) -> int:
     from model.project import load_project
 
     alias = None if options.no_alias else CHAMPION
-    trained = train(load_project(), parameters, options.data, uri, alias, progress)
+    with nullcontext() if options.dask is None else open_cluster(options.dask, progress) as cluster:
+        trained = train(load_project(), parameters, options.data, uri, alias, progress, cluster)
     registered, metrics = trained.registered, trained.metrics
     progress.say("done")
     alias = f", alias {registered.alias}" if registered.alias else f"; the alias {CHAMPION} was not moved"

@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,9 @@ from model.training.fit import FittedModel, check_device, fit_model
 from model.training.plots import plot_importance
 from model.training.task import Curve, evaluate_months
 
+if TYPE_CHECKING:
+    from model.distributed.cluster import Cluster  # needs Dask, which is not installed with the rest
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -45,6 +49,7 @@ def train(
     tracking_uri: str,
     alias: str | None,
     progress: Progress,
+    cluster: Cluster | None = None,
 ) -> FinishedRun:
     """
     Train and register, unless that was done: what the stages of `dvc.yaml` do, in one process.
@@ -60,19 +65,22 @@ def train(
     alias : str or None
         Which one moves to the model version.
     progress : Progress
+    cluster : Cluster or None
+        Where the forest is grown; None is this process.
 
     Raises
     ------
     TrainingError
-        If the data, the device or the registry is not fit for it.
+        If the data, the device, the cluster or the registry is not fit for it.
     """
     # First of all, so that a missing device or server is told before the work and not after it.
-    check_device(parameters.train.device)
+    if cluster is None:
+        check_device(parameters.train.device)
     progress.say(f"importing MLflow, and opening {tracking_uri}")
     experiment = Experiment(tracking_uri, MODEL_NAME)
     progress.say(f"reading {project.name_source(folder)}")
     dataset = until_month(project, read_instances(project, folder, progress), parameters.until)
-    return train_on(project, dataset, project.name_source(folder), parameters, experiment, alias, progress)
+    return train_on(project, dataset, project.name_source(folder), parameters, experiment, alias, progress, cluster)
 
 
 def train_on(
@@ -83,13 +91,14 @@ def train_on(
     experiment: Experiment,
     alias: str | None,
     progress: Progress,
+    cluster: Cluster | None = None,
 ) -> FinishedRun:
     """Do the same with data that was read, whose source has a name, and an experiment that is open."""
     split = split_dataset(project, dataset, parameters)
     data = describe_data(source, dataset, split)
-    if known := find_known(experiment, parameters, data, progress):
+    if known := find_known(experiment, parameters, data, progress, 1 if cluster is None else cluster.n_workers):
         return replace(known, registered=experiment.set_alias(known.registered, alias)) if alias else known
-    model = fit(project, split, parameters, progress)
+    model = fit(project, split, parameters, progress, cluster)
     progress.say("measuring, also month by month")
     sides = measure(project, model, split)
     progress.say("logging the run, and registering the model version")
@@ -112,10 +121,10 @@ def until_month(project: Project, dataset: Dataset, until: str) -> Dataset:
 
 
 def find_known(
-    experiment: Experiment, parameters: Parameters, data: DataDescription, progress: Progress
+    experiment: Experiment, parameters: Parameters, data: DataDescription, progress: Progress, n_workers: int = 1
 ) -> FinishedRun | None:
     """Find the model version that was made with the same parameters of the same data before, and say so."""
-    known = experiment.find(MODEL_NAME, digest_recipe(parameters.of_model(), data.sha256))
+    known = experiment.find(MODEL_NAME, digest_recipe(_made_with(parameters, n_workers), data.sha256))
     if known is not None:
         registered = known.registered
         progress.say(
@@ -145,13 +154,19 @@ def split_dataset(project: Project, dataset: Dataset, parameters: Parameters) ->
     return split
 
 
-def fit(project: Project, split: Split, parameters: Parameters, progress: Progress) -> FittedModel:
-    """Grow the forest, and say on what."""
+def fit(
+    project: Project, split: Split, parameters: Parameters, progress: Progress, cluster: Cluster | None = None
+) -> FittedModel:
+    """Grow the forest, here or on a cluster, and say on what."""
     progress.say(
         f"fitting on {_describe(project, split.fit)}, stopping on {_describe(project, split.stop)}, "
         f"testing on {_describe(project, split.test)}"
     )
-    return fit_model(split, project.task, parameters.train, progress)
+    if cluster is None:
+        return fit_model(split, project.task, parameters.train, progress)
+    from model.distributed.training import fit_on_cluster
+
+    return fit_on_cluster(cluster, split, project.task, parameters.train, progress)
 
 
 def measure(project: Project, model: FittedModel, split: Split) -> Sides:
@@ -201,7 +216,7 @@ def register(
     commit = read_commit(PROJECT_ROOT)
     record = RunRecord(
         parameters={
-            **parameters.of_model(),
+            **_made_with(parameters, model.n_workers),
             "n_rounds": model.n_rounds,
             "data": data.name,
             "data_sha256": data.sha256,
@@ -216,7 +231,7 @@ def register(
         },
         tags={
             "git_commit": commit or "none",
-            RECIPE_TAG: digest_recipe(parameters.of_model(), data.sha256),
+            RECIPE_TAG: digest_recipe(_made_with(parameters, model.n_workers), data.sha256),
             **{f"library.{name}": version for name, version in library_versions().items()},
         },
     )
@@ -233,6 +248,11 @@ def register(
             commit,
         )
         return experiment.register(MODEL_NAME, record, package, alias)
+
+
+def _made_with(parameters: Parameters, n_workers: int) -> dict[str, int | float | str]:
+    """All that a model depends on, given its data: on one worker of a cluster it is that of a single process."""
+    return parameters.of_model() | ({} if n_workers == 1 else {"workers": n_workers})
 
 
 def _midnight(project: Project, day: date) -> pd.Timestamp:

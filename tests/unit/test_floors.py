@@ -50,6 +50,7 @@ OPEN_TO_MODEL = {
     "app.registry.store",
     "app.settings",
     "app.signature",
+    "app.wire.features",
 }
 ONLY_MLFLOW = "app.registry.mlflow_process"
 # Slow to import, or not in the serving image at all.

@@ -1,0 +1,1 @@
+"""Several machines: a Dask cluster, forests grown on it, and work given out to it."""

@@ -1,0 +1,1 @@
+"""Answers partitioned Parquet with a registered model version, as the service would."""
