@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     swap = commands.add_parser("swap", help="what requests notice while model versions are verified and swapped")
     swap.add_argument("--quick", action="store_true", help="fewer and shorter turns: rough figures")
     commands.add_parser("gpu", help="the kernel beside a GPU, from one row to a million")
+    distributed = commands.add_parser("distributed", help="training and scoring, by rows and by workers of a cluster")
+    distributed.add_argument("--quick", action="store_true", help="each once: rough figures")
     commands.add_parser("year", help="2013 against the running service, month by month, beside a model never retrained")
     options = parser.parse_args(arguments)
 
@@ -69,6 +71,16 @@ def _gpu(_: Namespace) -> int:
     return 0
 
 
+def _distributed(options: Namespace) -> int:
+    from model.progress import quieten_libraries
+
+    quieten_libraries()
+    from benchmarks.distributed import measure
+
+    measure(is_quick=options.quick)
+    return 0
+
+
 def _year(_: Namespace) -> int:
     from benchmarks.year.command import run
 
@@ -82,6 +94,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "overload": _overload,
     "swap": _swap,
     "gpu": _gpu,
+    "distributed": _distributed,
     "year": _year,
 }
 

@@ -46,12 +46,13 @@ def describe_machine(packages: Sequence[str]) -> str:
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     server, load = choose_cores()
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, server on core {server}, load from core {load}, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {describe_processor()}, server on core {server}, load from core {load}, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}"
     )
 
 
-def _processor() -> str:
+def describe_processor() -> str:
+    """The processor and how many cores it has, as Linux says."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0]}, {len(names)} cores" if names else platform.machine()

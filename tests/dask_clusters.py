@@ -102,15 +102,19 @@ def run_cluster(
     *names: str,
     options: tuple[str, ...] = ("--no-nanny",),
     variables: Mapping[str, str] | None = None,
+    protocol: str = "tcp",
 ) -> Iterator[RunningCluster]:
     """Start a scheduler and workers of these names, and end all of them."""
     fixed = {"PYTHONPATH": str(PROJECT), "OMP_WAIT_POLICY": "passive"}
     environment = clean_environment(folder, **fixed, **(variables or {}))
     port = free_port()
-    command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    command = [
+        sys.executable, "-m", "dask", "scheduler", "--protocol", protocol, "--host", "127.0.0.1", "--port", str(port),
+        "--no-dashboard",
+    ]  # fmt: skip
     with ExitStack() as stack:
         stack.enter_context(run_process(command, environment, folder / "scheduler", ends_within_s=_ENDS_WITHIN_S))
-        cluster = RunningCluster(f"tcp://127.0.0.1:{port}", folder, environment, options, stack)
+        cluster = RunningCluster(f"{protocol}://127.0.0.1:{port}", folder, environment, options, stack)
         for name in names:  # which wait for the scheduler themselves
             cluster.start_worker(name)
         for _ in wait(_STARTS_WITHIN_S, every_s=0.05):

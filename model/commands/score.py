@@ -7,8 +7,6 @@ from argparse import Namespace
 from model.commands.dask_options import open_cluster
 from model.progress import Progress, quieten_libraries
 
-_TASK_THREADS = 1  # a worker of a cluster has as many tasks at once as it has threads
-
 
 def run(options: Namespace) -> int:
     """Answer, and say what came of it; the exit code."""
@@ -18,10 +16,10 @@ def run(options: Namespace) -> int:
     from model.scoring.job import in_this_process, score
 
     if options.dask is None:
-        scored = score(options.model_uri, options.input, options.output, in_this_process, None, progress)
+        scored = score(options.model_uri, options.input, options.output, in_this_process, progress)
     else:
         with open_cluster(options.dask, progress) as cluster:
-            scored = score(options.model_uri, options.input, options.output, cluster.map, _TASK_THREADS, progress)
+            scored = score(options.model_uri, options.input, options.output, cluster.map, progress)
     progress.say("done")
     print(
         f"\n{scored.n_rows:,} instances in {scored.n_partitions:,} partition(s) of {options.input} are answered by "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -138,7 +138,7 @@ class Cluster:
             "like that: give it more, or the job more workers"
         )
 
-    def map(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
+    def map(self, work: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[int, R], None, None]:
         """
         Let whichever worker do something with each item; what a lost worker had is done by the others.
 

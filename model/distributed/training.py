@@ -70,8 +70,8 @@ def fit_on_cluster(
             model = fit_twice(train, stop, categories, settings["eval_metric"], parameters, progress)
         return replace(model, n_workers=len(chosen))
 
-    for _ in cluster.map(check_device, [parameters.device]):
-        pass
+    if parameters.device != "cpu":
+        cluster.client.run(check_device, parameters.device)
     return cluster.insist(attempt)
 
 

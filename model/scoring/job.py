@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,8 +28,9 @@ from model.progress import Progress
 from model.scoring.partitions import Checked, Partition, check_partition, list_partitions, score_partition
 
 T = TypeVar("T")
-# Does something with each partition, wherever: gives position and result, in the order in which they come.
-Each = Callable[[Callable[[Partition], Any], Sequence[Partition]], Iterable[tuple[int, Any]]]
+# Does something with each partition, wherever: gives position and result, in the order in which they come. What has not
+# begun when it is closed never does.
+Each = Callable[[Callable[[Partition], Any], Sequence[Partition]], Generator[tuple[int, Any], None, None]]
 
 _MOST_TOLD = 20
 _loading = threading.Lock()
@@ -45,13 +48,10 @@ class Model:
         Names this very version: no alias that may move in mid-job.
     identity : str
         Of what the command itself has loaded; a worker that comes to another one answers nothing.
-    n_threads : int or None
-        As `app.check.load_identified` takes it.
     """
 
     uri: str
     identity: str
-    n_threads: int | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Scored:
     n_kept: int
 
 
-def score(uri: str, source: Path, target: Path, each: Each, n_threads: int | None, progress: Progress) -> Scored:
+def score(uri: str, source: Path, target: Path, each: Each, progress: Progress) -> Scored:
     """
     Answer every partition of a folder.
 
@@ -76,8 +76,6 @@ def score(uri: str, source: Path, target: Path, each: Each, n_threads: int | Non
         The instances, and where the predictions go: under the same names.
     each : callable
         Where the work is done.
-    n_threads : int or None
-        How many threads answer one partition; None for one a core.
     progress : Progress
 
     Raises
@@ -89,8 +87,8 @@ def score(uri: str, source: Path, target: Path, each: Each, n_threads: int | Non
     """
     partitions = list_partitions(source, target)
     progress.say(f"loading {uri}, and verifying it")
-    predictor, identity = _load(uri, n_threads)
-    model = Model(_pin(uri, predictor), identity, n_threads)
+    predictor, identity = _load(uri)
+    model = Model(_pin(uri, predictor), identity)
     _keep(model, predictor, identity)
     progress.say(f"checking {len(partitions):,} partition(s) for {predictor.version}, {predictor.evaluator.name}")
     checked = dict(each(partial(check_with, model), partitions))
@@ -99,16 +97,25 @@ def score(uri: str, source: Path, target: Path, each: Each, n_threads: int | Non
     due = [partition for position, partition in enumerate(partitions) if not checked[position].is_done]
     n_rows = sum(each_checked.n_rows for each_checked in checked.values())
     progress.say(f"answering {len(due):,} partition(s); {len(partitions) - len(due):,} are answered already")
-    for n_done, _ in enumerate(each(partial(score_with, model), due), 1):
-        if n_done % max(1, len(due) // 10) == 0:
-            progress.say(f"  {n_done:,} of {len(due):,}")
+    with closing(each(partial(score_with, model), due)) as answered:
+        for n_done, _ in enumerate(answered, 1):
+            if n_done % max(1, len(due) // 10) == 0:
+                progress.say(f"  {n_done:,} of {len(due):,}")
     _check_written(partitions, checked)
     return Scored(str(predictor.version), len(partitions), n_rows, len(partitions) - len(due))
 
 
-def in_this_process(work: Callable[[Partition], T], partitions: Sequence[Partition]) -> Iterator[tuple[int, T]]:
-    """Do the work here, one partition after the other."""
-    return enumerate(map(work, partitions))
+def in_this_process(
+    work: Callable[[Partition], T], partitions: Sequence[Partition]
+) -> Generator[tuple[int, T], None, None]:
+    """Do the work here, in a thread for each core: what takes time lets go of the interpreter."""
+    threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    try:
+        futures = {threads.submit(work, partition): position for position, partition in enumerate(partitions)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def check_with(model: Model, partition: Partition) -> Checked:
@@ -132,7 +139,7 @@ def load_once(model: Model) -> Predictor:
     """
     with _loading:  # several threads of a worker want it at once
         if model not in _loaded:
-            _keep(model, *_load(model.uri, model.n_threads))
+            _keep(model, *_load(model.uri))
         return _loaded[model]
 
 
@@ -146,12 +153,12 @@ def _keep(model: Model, predictor: Predictor, identity: str) -> None:
     _loaded[model] = predictor
 
 
-def _load(uri: str, n_threads: int | None) -> tuple[Predictor, str]:
+def _load(uri: str) -> tuple[Predictor, str]:
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsInvalid as error:
         raise ParameterInvalid(f"a setting cannot be used: {error}") from None
-    return load_identified(uri, settings, n_threads)
+    return load_identified(uri, settings, n_threads=1)  # several partitions are answered at once
 
 
 def _pin(uri: str, predictor: Predictor) -> str:

@@ -16,16 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.predictor import Predictor
 from app.signature import Signature
 from model.errors import DataInvalid
+from model.scoring.answers import find_not_finite, find_type, to_column
 from model.scoring.columns import Fault, Found, MatrixReader, name_columns
 
 PREDICTION = "prediction"
@@ -185,8 +183,7 @@ def _write(partition: Partition, predictor: Predictor, identity: str, aside: Pat
     reader, found, n_rows = _make_reader(predictor), Found(), 0
     with pq.ParquetFile(partition.source) as file:
         kept = name_columns(predictor.signature.features, file.schema_arrow)
-        n_outputs = 0 if (shape := _answer_shape(predictor)) == () else shape[0]
-        type_ = pa.list_(pa.float32(), n_outputs) if n_outputs else pa.float32()
+        type_ = find_type(predictor)
         fields = [file.schema_arrow.field(name) for name in kept]
         version = predictor.version
         made_of = {
@@ -205,8 +202,10 @@ def _write(partition: Partition, predictor: Predictor, identity: str, aside: Pat
                     raise DataInvalid(
                         f"{fault.detail}; it was another one before", partition.name, fault.column, fault.row
                     )
-                _check_finite(predictions, partition, first_row)
-                columns = [*(batch.column(name) for name in kept), _to_arrow(predictions, type_)]
+                if (row := find_not_finite(predictions)) is not None:
+                    problem = "the model's answer is not a finite number"
+                    raise DataInvalid(problem, partition.name, None, first_row + row)
+                columns = [*(batch.column(name) for name in kept), to_column(predictions, type_)]
                 writer.write_batch(pa.record_batch(columns, schema=schema))
                 n_rows += batch.num_rows
     return n_rows
@@ -222,25 +221,6 @@ def _read_batches(file: pq.ParquetFile, columns: list[str] | None) -> Iterator[t
     for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
         yield first_row, batch
         first_row += batch.num_rows
-
-
-def _answer_shape(predictor: Predictor) -> tuple[int, ...]:
-    """Of one answer: nothing for a number, the number of classes for a probability each."""
-    nothing = np.full((1, predictor.signature.n_features), np.nan, dtype=np.float32)
-    return predictor.forest.predictions(nothing).shape[1:]
-
-
-def _to_arrow(predictions: npt.NDArray[np.float32], type_: Any) -> pa.Array:
-    flat = pa.array(predictions.ravel())
-    return flat if predictions.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, type=type_)
-
-
-def _check_finite(predictions: npt.NDArray[np.float32], partition: Partition, first_row: int) -> None:
-    """Refuse what the service would not answer either."""
-    is_finite = np.isfinite(predictions).reshape(len(predictions), -1).all(axis=1)
-    if not is_finite.all():
-        row = first_row + int(np.argmin(is_finite))
-        raise DataInvalid("the model's answer is not a finite number", partition.name, None, row)
 
 
 def _list_absent(signature: Signature, schema: pa.Schema) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.signature import Feature, FeatureType, Signature
@@ -25,6 +25,9 @@ FLAG = Feature("flag", FeatureType.BOOLEAN)
 NAME = Feature("name", FeatureType.CATEGORY, categories=("AA", "Zürich", ""))
 CODE = Feature("code", FeatureType.CATEGORY, categories=(7, 3))
 ALL = Signature((NUMBER, INTEGER, LONG, FLAG, NAME, CODE))
+
+# Rounded once, to float32, it would be 2^60 + 2^37.
+TWICE_ROUNDED = 2**60 + 2**36 + 1
 
 
 def read(signature: Signature, table: pa.Table, *, unknown_is_missing: bool = False) -> tuple[npt.NDArray[Any], Found]:
@@ -63,6 +66,7 @@ ROWS = st.fixed_dictionaries(
 
 
 @given(st.lists(ROWS, min_size=1, max_size=20))
+@example([dict.fromkeys(feature.name for feature in ALL.features) | {"long": TWICE_ROUNDED}])
 def test_columns_give_the_bits_that_the_service_makes_of_json(rows: list[dict[str, Any]]) -> None:
     """Nulls, whole numbers beyond 2^53, negative zero, names that are not ASCII, and the empty name included."""
     types = {"number": pa.float64(), "integer": pa.int32(), "long": pa.int64(), "flag": pa.bool_(), "code": pa.int16()}
@@ -84,7 +88,7 @@ def test_columns_give_the_bits_that_the_service_makes_of_json(rows: list[dict[st
         (NUMBER, pa.array([2**64 - 1], pa.uint64()), [2.0**64]),
         (NUMBER, pa.nulls(2), [math.nan, math.nan]),
         (LONG, pa.array([3.0, math.nan, None], pa.float64()), [3, math.nan, math.nan]),  # pandas, with missing values
-        (LONG, pa.array([2**53 + 1], pa.int64()), [2.0**53]),
+        (LONG, pa.array([TWICE_ROUNDED], pa.int64()), [2.0**60]),
         (INTEGER, pa.array([-(2**31)], pa.int64()), [-(2.0**31)]),
         (LONG, pa.array([-(2**63)], pa.int64()), [-(2.0**63)]),
         (FLAG, pa.array([True, None, False]), [1, math.nan, 0]),

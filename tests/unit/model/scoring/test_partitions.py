@@ -123,6 +123,17 @@ def test_what_is_answered_stays_and_what_has_changed_is_answered_anew(
     assert not check_partition(partition, predictor, IDENTITY).is_done
 
 
+def test_who_reads_predictions_while_they_are_written_anew_reads_whole_ones(
+    partition: Partition, predictor: Predictor
+) -> None:
+    """Those of before, to their end."""
+    score_partition(partition, predictor, IDENTITY)
+    before = partition.target.read_bytes()
+    with partition.target.open("rb") as reading:
+        score_partition(partition, predictor, "another one")
+        assert reading.read() == before != partition.target.read_bytes()
+
+
 def test_what_is_interrupted_leaves_no_file_and_what_was_there(partition: Partition, predictor: Predictor) -> None:
     """Neither a whole one nor a part; and what a killed worker left is cleared away."""
 
