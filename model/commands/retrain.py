@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
     progress.say("importing pandas and XGBoost")
     quieten_libraries()
     from model.observed.logs import open_logs
-    from model.pipeline.steps import until_month
+    from model.pipeline.steps import read_instances, until_month
     from model.project import load_project
     from model.registry.registration import Experiment
     from model.registry.versions import Versions
@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
     project = load_project()
     experiment = Experiment(tracking_uri(os.environ), MODEL_NAME)
     with locked(experiment, MODEL_NAME) as lock:
-        dataset = until_month(project, project.read(options.data, progress), parameters.until)
+        dataset = until_month(project, read_instances(project, options.data, progress), parameters.until)
         report = Cycle(
             project,
             experiment,
