@@ -50,8 +50,8 @@ def measure(is_quick: bool) -> None:
     variables = {"MLFLOW_TRACKING_URI": store, "TREESERVE_CACHE_DIR": str(folder / "cache")}
     progress, n_times = Progress(sys.stderr), 1 if is_quick else _N_TIMES
     with patch.dict(os.environ, variables):
-        train(PROJECT, read_parameters(), None, store, "champion", progress)
-        dataset = PROJECT.read(None, progress)
+        train(PROJECT, read_parameters(), None, store, True, progress)
+        dataset = PROJECT.read(None, read_parameters().until, progress)
         seconds: dict[tuple[str, int, int], float] = {}
         for n_rows in N_ROWS:
             drawn = resample(dataset, n_rows)

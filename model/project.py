@@ -104,7 +104,7 @@ class Project(ABC):
         """
 
     @abstractmethod
-    def read(self, folder: Path | None, progress: Progress) -> Dataset:
+    def read(self, folder: Path | None, until: str, progress: Progress) -> Dataset:
         """
         Check the data and make instances of it, with outcomes, in the order of their moments.
 
@@ -112,6 +112,9 @@ class Project(ABC):
         ----------
         folder : pathlib.Path or None
             As in `name_source`.
+        until : str
+            The last month whose rows may be used, also for an outcome that lies ahead of its instance. Instances of
+            later moments are cut off by whoever calls.
         progress : Progress
 
         Raises

@@ -27,7 +27,7 @@ class GateRules:
     calibration_loss: float = number(float, "by which it may be worse calibrated than the champion", 0, 1e6)
     slice_rows: int = number(int, "rows of a slice that is looked at, at least", 1, 1_000_000_000)
     slice_loss: float = number(float, "by which the headline metric may be worse in a slice", 0, 1e6)
-    feature_share: float = number(float, "of the model's knowledge that one feature may have", 0, 1)
+    feature_share: float = number(float, "of the model's knowledge that one feature may have", 0, 1e6)
     prediction_time_us: float = number(float, "of one instance at most, from bytes to the answer", 0.1, 1e9)
 
     def __post_init__(self) -> None:
@@ -62,7 +62,8 @@ class RetrainingRules:
     psi: float = number(float, "of a feature or the prediction, from which on it has drifted", 0, 100)
     metric_loss: float = number(float, "by which the headline metric may fall below the champion's own test", 0, 1e6)
     age_days: int = number(int, "that outcomes may be younger than what the champion was fitted on", 1, 10_000)
-    least_outcomes: int = number(int, "below which nothing is said of a live metric", 1, 1_000_000_000)
+    least_rows: int = number(int, "outcomes, or observations, below which nothing is said", 1, 1_000_000_000)
+    shadow_days: int = number(int, "that a challenger may shadow without a decision", 1, 10_000)
 
     def __post_init__(self) -> None:
         """Refuse what is out of its range."""

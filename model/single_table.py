@@ -78,9 +78,10 @@ class SingleTable(Project):
         months = _months(self._read_all(folder))
         return months.value_counts().sort_index().rename_axis("month").rename("rows").reset_index()
 
-    def read(self, folder: Path | None, progress: Progress) -> Dataset:
-        """Check the rows and make instances of them."""
+    def read(self, folder: Path | None, until: str, progress: Progress) -> Dataset:
+        """Check the rows and make instances of those that have arrived: an outcome may lie in a later row."""
         rows = self._read_all(folder)
+        rows = rows.loc[_months(rows) <= until].reset_index(drop=True)
         dataset = self.build(rows)
         progress.say(f"{len(rows):,} rows, {dataset.n_rows:,} instances with an outcome")
         return dataset

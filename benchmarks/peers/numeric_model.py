@@ -107,7 +107,7 @@ def _train(folder: Path) -> None:
     progress.say("training the flight model on its numeric features")
     numeric = [feature for feature in FLIGHTS.description.features if feature.type != "string"]
     names = [feature.name for feature in numeric]
-    dataset = FLIGHTS.read(None, progress)
+    dataset = FLIGHTS.read(None, parameters.until, progress)
     dataset = replace(dataset, features=dataset.features[names])
     split = split_dataset(FLIGHTS, dataset, parameters)
     model = fit_model(split, FLIGHTS.task, parameters.train, progress)

@@ -71,7 +71,7 @@ def play(
     """
     begun = time.monotonic()
     project = load_project()
-    dataset = project.read(data, progress)
+    dataset = project.read(data, MONTHS[-1], progress)
     port = free_port()
     stores = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     stores += ["--artifacts-destination", str(folder / "artifacts")]
@@ -89,9 +89,9 @@ def play(
             run_service(
                 folder / "never", uri, example, changes, TREESERVE_MODEL_URI=f"models:/{MODEL_NAME}/1"
             ) as never,
-            asked_all_the_time([retrained], example) as callers,
+            asked_all_the_time([retrained, never], example) as calls,
         ):
-            replay = Replay(retrained, never, folder, uri, FIRST_TRAINED_ON, data)
+            replay = Replay(retrained, never, calls, folder, uri, FIRST_TRAINED_ON, data)
             for month in months:
                 played = replay.play_month(list(weeks_of(dataset, [month], project.time_zone)))
                 progress.say(
@@ -100,8 +100,8 @@ def play(
                 )
             replay.finish()
         record = replay.record
-        record.n_requests += sum(caller.n_requests for caller in callers)
-        record.failures += [failure for caller in callers for failure in caller.failures]
+        record.n_requests += sum(caller.n_requests for caller in calls.callers)
+        record.failures += [failure for caller in calls.callers for failure in caller.failures]
     record.took_s = time.monotonic() - begun
     return record
 
@@ -115,4 +115,4 @@ def _train_first(dataset: Dataset, parameters: Parameters, uri: str, progress: P
     progress.say(f"training the first model on {known.n_rows:,} flights")
     source = f"{project.name_source(None)} until {FIRST_TRAINED_ON}"
     quiet = Progress(io.StringIO())
-    train_on(project, known, source, split, Experiment(uri, MODEL_NAME), CHAMPION, quiet)
+    train_on(project, known, source, split, Experiment(uri, MODEL_NAME), True, quiet)

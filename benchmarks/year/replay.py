@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from app.observed.bins import PROFILE_DATASET
 from benchmarks.year.flights import LAG, Week, last_known_month
 from benchmarks.year.record import Event, Figures, Month, Record
-from benchmarks.year.services import Service
+from benchmarks.year.services import Calls, Service
 from model.datasets.instances import to_instances
 from model.observed.drift import measure_drift
 from model.observed.log_lines import LogReader
@@ -42,6 +42,7 @@ class Asked:
     answers: np.ndarray
     never: np.ndarray
     versions: list[str]
+    n_unknown: int
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Replay:
     Attributes
     ----------
     retrained, never : Service
+    calls : Calls
+        What is asked beside, all the time.
     folder : pathlib.Path
         For what commands write.
     tracking_uri : str
@@ -64,6 +67,7 @@ class Replay:
 
     retrained: Service
     never: Service
+    calls: Calls
     folder: Path
     tracking_uri: str
     first_until: str
@@ -95,6 +99,8 @@ class Replay:
 
     def _ask(self, week: Week) -> Asked:
         instances = to_instances(week.flights.features)
+        self.calls.instances = instances
+        known = self._known_destinations()
         requests: list[str] = []
         answers: list[float] = []
         never: list[float] = []
@@ -110,7 +116,8 @@ class Replay:
             answers += lost if answer is None else answer["predictions"]
             never += lost if other is None else other["predictions"]
             versions += [""] * n_asked if answer is None else [answer["model"]["version"]] * n_asked
-        return Asked(week, requests, np.array(answers), np.array(never), versions)
+        n_unknown = int((~week.flights.features["dest"].isin(known)).sum())
+        return Asked(week, requests, np.array(answers), np.array(never), versions, n_unknown)
 
     def _tell(self, now: pd.Timestamp | None) -> None:
         """Send the outcomes that are known by then, and none that is not."""
@@ -134,7 +141,7 @@ class Replay:
     def _retrain(self, now: pd.Timestamp) -> None:
         """Run the command, and have the service follow what it did."""
         since = self.record.months[-1].since if self.record.months else None
-        command = [sys.executable, "-m", "model", "retrain", *self._logs()]
+        command = [sys.executable, "-m", "model", "retrain", *self.retrained.logs()]
         command += ["--data-until", max(self.first_until, last_known_month(now)), "--json"]
         command += ["--since", since] if since else []
         command += ["--data", str(self.data)] if self.data else []
@@ -173,42 +180,37 @@ class Replay:
         challenger = {"challenger": version, "shadowing": version}.get(outcome, "")
         self.retrained.follow(champion, challenger)
 
-    def _logs(self) -> list[str]:
-        return [str(path) for path in sorted(self.retrained.log.parent.glob(f"{self.retrained.log.name}*"))]
-
     def _await_profiles(self, asked_at: datetime) -> None:
         """Until both services have told what they had counted at a time."""
         for service in (self.retrained, self.never):
             for _ in wait(_TOLD_WITHIN_S, every_s=0.5):
-                if _last_profile(service.log) >= asked_at:
+                if _last_profile(service.logs()) >= asked_at:
                     break
 
     def _measure(self, asked: list[Asked], period: Period) -> Month:
         outcomes = np.concatenate([each.week.flights.outcomes for each in asked])
-        dest = np.concatenate([each.week.flights.features["dest"] for each in asked])
         versions = sorted({version for each in asked for version in each.versions if version}, key=int)
         first = self.never.version()
-        known = self._known_destinations()
         return Month(
             asked[0].week.month,
             str(period.since),
             str(period.until),
             len(outcomes),
             float(outcomes.mean()),
-            int((~np.isin(dest, list(known))).sum()),
+            sum(each.n_unknown for each in asked),
             _figures(outcomes, [each.answers for each in asked], self.retrained, period, versions),
             _figures(outcomes, [each.never for each in asked], self.never, period, [first]),
         )
 
     def _known_destinations(self) -> set[str]:
-        model = self.never.caller.ask("GET", "/model")
+        model = self.retrained.caller.ask("GET", "/model")
         (destinations,) = [each["categories"] for each in model["signature"]["features"] if each["name"] == "dest"]
         return set(destinations)
 
 
-def _last_profile(log: Path) -> datetime:
+def _last_profile(logs: list[str]) -> datetime:
     """When a service told last what it had counted."""
-    told = [line["@timestamp"] for line in LogReader([str(log)]).read(PROFILE_DATASET)]
+    told = [line["@timestamp"] for line in LogReader(logs).read(PROFILE_DATASET)]
     return max(map(datetime.fromisoformat, told), default=datetime.fromtimestamp(0, UTC))
 
 
@@ -216,9 +218,7 @@ def _figures(
     outcomes: np.ndarray, parts: list[np.ndarray], service: Service, period: Period, versions: list[str]
 ) -> Figures:
     predictions = np.concatenate(parts)
-    drifts = [
-        measure_drift(LogFiles([str(service.log)]).profile_lines(period), version=version)[1] for version in versions
-    ]
+    drifts = [measure_drift(LogFiles(service.logs()).profile_lines(period), version=version)[1] for version in versions]
     of_features = [drift.psi for of_version in drifts for drift in of_version if drift.kind == "feature"]
     of_predictions = [drift.psi for of_version in drifts for drift in of_version if drift.kind == "prediction"]
     answered = np.isfinite(predictions)

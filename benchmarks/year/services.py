@@ -21,6 +21,7 @@ _SERVE = "import sys; from app.cli import main; sys.exit(main(['serve']))"
 _PATIENCE_S = 30.0
 _FOLLOWS_WITHIN_S = 180.0  # on a machine that has much else to do
 _CALL_EVERY_S = 0.02
+_STRIDE = 7919  # a prime: flights of the whole week in turn, and not of its first hour
 
 
 @dataclass
@@ -66,6 +67,10 @@ class Service:
 
     caller: Caller
     log: Path
+
+    def logs(self) -> list[str]:
+        """The log, and what it was renamed to when it had become large."""
+        return [str(path) for path in sorted(self.log.parent.glob(f"{self.log.name}*"))]
 
     def version(self, role: str = "champion") -> str:
         """Which version is the champion, or the challenger; empty for none."""
@@ -118,21 +123,41 @@ def run_service(folder: Path, tracking_uri: str, example: Any, changes: str = ""
         yield Service(caller, log)
 
 
+@dataclass
+class Calls:
+    """
+    What is asked all the time: single flights of the week, so that they are distributed as all flights are.
+
+    Attributes
+    ----------
+    callers : list of Caller
+        One for each service.
+    instances : list of dict
+        Which are asked in turn.
+    """
+
+    callers: list[Caller]
+    instances: list[Any]
+
+
 @contextmanager
-def asked_all_the_time(services: Sequence[Service], example: Any) -> Iterator[list[Caller]]:
+def asked_all_the_time(services: Sequence[Service], example: Any) -> Iterator[Calls]:
     """Ask one instance after the other until the block ends, also while versions are verified and swapped."""
     ended = threading.Event()
-    callers = [Caller(service.caller.port) for service in services]
+    calls = Calls([Caller(service.caller.port) for service in services], [example])
 
     def go_on(caller: Caller) -> None:
+        number = 0
         while not ended.is_set():
-            caller.ask("POST", "/predict", {"instances": [example]})
+            instances = calls.instances
+            caller.ask("POST", "/predict", {"instances": [instances[number * _STRIDE % len(instances)]]})
+            number += 1
             time.sleep(_CALL_EVERY_S)
 
-    threads = [threading.Thread(target=go_on, args=(caller,)) for caller in callers]
+    threads = [threading.Thread(target=go_on, args=(caller,)) for caller in calls.callers]
     with ExitStack() as stack:
         for thread in threads:
             thread.start()
             stack.callback(thread.join)
         stack.callback(ended.set)
-        yield callers
+        yield calls

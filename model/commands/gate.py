@@ -33,7 +33,7 @@ def run(options: Namespace) -> int:
     progress.say("importing pandas and XGBoost")
     quieten_libraries()
     from model.pipeline.gating import gate
-    from model.pipeline.steps import read_instances, until_month
+    from model.pipeline.steps import read_instances
     from model.project import load_project
     from model.registry.registration import Experiment
     from model.registry.versions import Versions
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
     project = load_project()
     versions = Versions(Experiment(tracking_uri(os.environ), MODEL_NAME), MODEL_NAME)
     version = versions.named(options.version)
-    dataset = until_month(project, read_instances(project, options.data, progress), parameters.until)
+    dataset = read_instances(project, options.data, parameters.until, progress)
     verdict = gate(project, versions, version, dataset, rules, progress)
     print(f"\n{MODEL_NAME} version {version}\n{verdict.to_markdown()}")
     return 0 if verdict.has_passed else REFUSED

@@ -6,6 +6,7 @@ import json
 import os
 from argparse import Namespace
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from app.registry.store import tracking_uri
 from model.errors import ParameterInvalid
@@ -40,7 +41,7 @@ def run(options: Namespace) -> int:
     progress.say("importing pandas and XGBoost")
     quieten_libraries()
     from model.observed.logs import open_logs
-    from model.pipeline.steps import read_instances, until_month
+    from model.pipeline.steps import read_instances
     from model.project import load_project
     from model.registry.registration import Experiment
     from model.registry.versions import Versions
@@ -52,7 +53,7 @@ def run(options: Namespace) -> int:
     project = load_project()
     experiment = Experiment(tracking_uri(os.environ), MODEL_NAME)
     with locked(experiment, MODEL_NAME) as lock:
-        dataset = until_month(project, read_instances(project, options.data, progress), parameters.until)
+        dataset = read_instances(project, options.data, parameters.until, progress)
         report = Cycle(
             project,
             experiment,
@@ -65,8 +66,9 @@ def run(options: Namespace) -> int:
             open_logs(options),
             Period(options.since, options.until),
             progress,
+            datetime.now(UTC),
         ).run(lock)
         run_id = report.log(experiment)
     progress.say(f"done; the report is in run {run_id}")
-    print(json.dumps(report.to_json()) if options.json else f"\n{report.to_markdown()}", end="")
+    print(json.dumps(report.to_json()) if options.json else f"\n{report.to_markdown().rstrip()}")
     return 0

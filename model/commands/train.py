@@ -28,9 +28,8 @@ def run(options: Namespace) -> int:
     from model.pipeline.steps import train
     from model.project import load_project
 
-    alias = None if options.no_alias else CHAMPION
     with nullcontext() if options.dask is None else open_cluster(options.dask, progress) as cluster:
-        trained = train(load_project(), parameters, options.data, uri, alias, progress, cluster)
+        trained = train(load_project(), parameters, options.data, uri, not options.no_alias, progress, cluster)
     registered, metrics = trained.registered, trained.metrics
     progress.say("done")
     alias = f", alias {registered.alias}" if registered.alias else f"; the alias {CHAMPION} was not moved"

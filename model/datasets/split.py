@@ -8,6 +8,7 @@ model that service never sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -38,6 +39,11 @@ class Split:
     def sides(self) -> dict[str, Dataset]:
         """Each by its name, in their order."""
         return {"fit": self.fit, "stop": self.stop, "test": self.test}
+
+
+def midnight(day: pd.Timestamp, time_zone: Any) -> pd.Timestamp:
+    """When a day begins on a clock; where that skips midnight, as some do in spring, an hour later."""
+    return day.tz_localize(time_zone, nonexistent="shift_forward", ambiguous=True)
 
 
 def split_by_time(dataset: Dataset, stop_from: pd.Timestamp, test_from: pd.Timestamp) -> Split:

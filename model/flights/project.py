@@ -56,7 +56,7 @@ class FlightDelay(Project):
         )
         return report.reset_index()
 
-    def read(self, folder: Path | None, progress: Progress) -> Dataset:
+    def read(self, folder: Path | None, until: str, progress: Progress) -> Dataset:  # noqa: ARG002  no row looks ahead
         """Join flights, weather and planes, and say what they have."""
         tables = read_tables(find_data(folder))
         dataset, n_dropped = build_dataset(tables)

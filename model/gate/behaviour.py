@@ -36,13 +36,15 @@ def check_leak(project: Project, window: Dataset, answers: Answers, rules: GateR
     def headline(predictions: np.ndarray) -> float:
         return float(task.weighted_headline(window.outcomes, predictions, once)[0])
 
+    sign = 1 if task.is_higher_better else -1
     whole, chance = headline(answers.predictions), headline(answers.predictions[order])
     losses = {
-        name: abs(whole - headline(answers.with_column(name, answers.matrix[order, column])))
+        name: sign * (whole - headline(answers.with_column(name, answers.matrix[order, column])))
         for column, name in enumerate(answers.features)
     }
     name = max(losses, key=losses.__getitem__)
-    share = losses[name] / abs(whole - chance) if whole != chance else 0.0
+    known = sign * (whole - chance)
+    share = max(0.0, losses[name]) / known if known > 0 else 0.0
     seen = (
         f"shuffled, {name} takes away {share:.0%} of what the model knows, as the largest; it may be "
         f"{rules.feature_share:.0%}"

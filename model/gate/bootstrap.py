@@ -16,6 +16,7 @@ import pandas as pd
 from model.training.task import Task
 
 N_DRAWS = 1_000
+LEAST_BLOCKS = 7  # of which something can be said
 _SEED = 20_130_101
 _DRAWS_AT_ONCE = 50  # weights take 8 bytes a row and draw
 

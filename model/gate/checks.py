@@ -11,7 +11,7 @@ import pandas as pd
 
 from model.datasets.dataset import Dataset
 from model.expectations import Answers
-from model.gate.bootstrap import Range, days_of, draw_gains, measure_gain
+from model.gate.bootstrap import LEAST_BLOCKS, Range, days_of, draw_gains, measure_gain
 from model.gate.verdict import Check
 from model.rules import GateRules
 from model.training.task import Task
@@ -87,7 +87,8 @@ def check_slices(comparison: Comparison, slices: tuple[str, ...], rules: GateRul
     worst, bad, n_slices = ("", np.inf), [], 0
     for name, rows in _find_slices(comparison.window, slices):
         gain = comparison.gain(rows)
-        if rows.sum() < rules.slice_rows or not np.isfinite(gain):
+        n_days = int(days_of(comparison.window.moments[rows]).max()) + 1
+        if rows.sum() < rules.slice_rows or n_days < LEAST_BLOCKS or not np.isfinite(gain):
             continue
         n_slices += 1
         worst = min(worst, (name, gain), key=lambda one: one[1])

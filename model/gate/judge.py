@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pandas as pd
 
 from app.predictor import Predictor
 from model.datasets.dataset import Dataset
+from model.datasets.split import midnight
 from model.errors import GateImpossible
 from model.gate.answers import answer, measure_prediction_time_us
 from model.gate.behaviour import check_expectations, check_features, check_leak, check_time
+from model.gate.bootstrap import LEAST_BLOCKS as LEAST_DAYS
 from model.gate.checks import Comparison, check_calibration, check_gain, check_slices
 from model.gate.verdict import Verdict
 from model.progress import Progress
@@ -66,7 +70,14 @@ def judge(
         f"{first} to {last}",
         window.n_rows,
         checks,
+        digest_rules(project, rules),
     )
+
+
+def digest_rules(project: Project, rules: GateRules) -> str:
+    """Name what a challenger is asked: with other rules, an older verdict does not hold."""
+    asked = repr((rules, project.slices, project.expectations, sorted(project.known_later)))
+    return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 def choose_window(dataset: Dataset, days: int) -> Dataset:
@@ -76,9 +87,13 @@ def choose_window(dataset: Dataset, days: int) -> Dataset:
     Raises
     ------
     GateImpossible
-        If there are no rows.
+        If there are no rows, or of so few days that nothing can be said of chance.
     """
     if not dataset.n_rows:
         raise GateImpossible("there are no rows with outcomes to judge by")
-    end = dataset.moments.max().normalize() + pd.Timedelta(days=1)
-    return dataset.select((dataset.moments >= end - pd.Timedelta(days=days)).to_numpy())
+    last = dataset.moments.max()
+    first_day = last.tz_localize(None).normalize() - pd.Timedelta(days=days - 1)
+    window = dataset.select((dataset.moments >= midnight(first_day, last.tz)).to_numpy())
+    if (n_days := window.moments.dt.date.nunique()) < LEAST_DAYS:
+        raise GateImpossible(f"the newest {days} days have rows on {n_days} only; {LEAST_DAYS} are needed")
+    return window

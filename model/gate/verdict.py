@@ -9,6 +9,7 @@ from typing import Any
 PASSED, REFUSED = "passed", "refused"
 # Tags of a model version.
 VERDICT_TAG, AGAINST_TAG, WINDOW_TAG, REASONS_TAG = "gate", "gate.champion", "gate.window", "gate.reasons"
+RULES_TAG = "gate.rules"
 MOST_CHARACTERS = 4_900  # of a tag or a description, of which MLflow's databases keep 5,000
 
 
@@ -46,6 +47,8 @@ class Verdict:
         Of when the rows are that both were asked, such as ``2013-12-04 to 2013-12-31``.
     n_rows : int
     checks : sequence of Check
+    rules : str
+        A digest of the rules by which it was judged.
     """
 
     challenger: str
@@ -53,6 +56,7 @@ class Verdict:
     window: str
     n_rows: int
     checks: Sequence[Check]
+    rules: str = ""
 
     @property
     def has_passed(self) -> bool:
@@ -88,6 +92,7 @@ class Verdict:
         return {
             AGAINST_TAG: self.champion,
             WINDOW_TAG: self.window,
+            RULES_TAG: self.rules,
             REASONS_TAG: "; ".join(self.reasons)[:MOST_CHARACTERS],
             VERDICT_TAG: self.outcome,
         }

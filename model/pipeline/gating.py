@@ -7,6 +7,7 @@ import json
 import pandas as pd
 
 from model.datasets.dataset import Dataset
+from model.datasets.split import midnight
 from model.errors import GateImpossible
 from model.gate.answers import load_predictor
 from model.gate.judge import choose_window, judge
@@ -55,8 +56,10 @@ def gate(
 
 
 def _check_unseen(project: Project, version: str, test_from: str | None, window: Dataset) -> None:
+    if test_from is None:
+        raise GateImpossible(f"which rows version {version} has seen is not known: its run has no parameter test_from")
     first = window.moments.min()
-    if test_from is not None and first < pd.Timestamp(test_from, tz=project.time_zone):
+    if first < midnight(pd.Timestamp(test_from), project.time_zone):
         raise GateImpossible(
             f"version {version} has seen rows until {test_from}, and would be judged by rows since {first:%Y-%m-%d}: "
             "train with an earlier split.test_from, or make gate.window_days shorter"

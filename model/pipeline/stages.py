@@ -18,7 +18,7 @@ import yaml
 
 from app.registry.store import PROJECT_ROOT, registry_uri, tracking_uri
 from model.datasets.parquet import read_dataset, to_parquet
-from model.names import CHAMPION, MODEL_NAME, find_champion
+from model.names import MODEL_NAME, find_champion
 from model.parameters import read_parameters
 from model.pipeline.steps import Sides, describe_data, find_known, fit, measure, read_instances, register, split_dataset
 from model.progress import Progress
@@ -52,7 +52,7 @@ def run_validate(project: Project, progress: Progress) -> None:
 
 def run_prepare(project: Project, progress: Progress) -> None:
     """Make the data set."""
-    PREPARED.write_bytes(to_parquet(read_instances(project, RAW, progress)))
+    PREPARED.write_bytes(to_parquet(read_instances(project, RAW, read_parameters().until, progress)))
 
 
 def run_train(project: Project, progress: Progress) -> None:
@@ -88,9 +88,9 @@ def run_register(project: Project, progress: Progress) -> None:
     experiment = Experiment(uri, MODEL_NAME)
     if find_known(experiment, parameters, data, progress):
         return
-    alias = CHAMPION if find_champion(registry_uri(os.environ)) is None else None
+    is_first = find_champion(registry_uri(os.environ)) is None
     sides = measure(project, model, split)
-    registered = register(project, experiment, model, split, sides, data, parameters, alias)
+    registered = register(project, experiment, model, split, sides, data, parameters, is_first)
     progress.say(f"{registered.name} version {registered.version} at {uri}, run {registered.run_id}")
 
 

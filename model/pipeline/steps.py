@@ -15,15 +15,16 @@ from app.artifacts import DataDescription
 from app.registry.store import PROJECT_ROOT
 from model.datasets.dataset import Dataset, check_dataset
 from model.datasets.parquet import dvc_digest, to_parquet
-from model.datasets.split import Split, split_by_time
+from model.datasets.split import Split, midnight, split_by_time
 from model.errors import TrainingError
-from model.names import MODEL_NAME
+from model.names import CHAMPION, MODEL_NAME
 from model.parameters import Parameters
 from model.progress import Progress
 from model.project import Project
 from model.registry.packaging import importances, pack_model
 from model.registry.provenance import digest_recipe, library_versions, read_commit
 from model.registry.registration import RECIPE_TAG, Experiment, FinishedRun, RegisteredVersion, RunRecord
+from model.registry.versions import Versions
 from model.training.fit import FittedModel, check_device, fit_model
 from model.training.plots import plot_importance
 from model.training.task import Curve, evaluate_months
@@ -47,7 +48,7 @@ def train(
     parameters: Parameters,
     folder: Path | None,
     tracking_uri: str,
-    alias: str | None,
+    is_promoted: bool,
     progress: Progress,
     cluster: Cluster | None = None,
 ) -> FinishedRun:
@@ -62,8 +63,8 @@ def train(
         Where the data is; None is where it is published.
     tracking_uri : str
         MLflow's.
-    alias : str or None
-        Which one moves to the model version.
+    is_promoted : bool
+        Whether the model version becomes the champion, ungated.
     progress : Progress
     cluster : Cluster or None
         Where the forest is grown; None is this process.
@@ -79,8 +80,10 @@ def train(
     progress.say(f"importing MLflow, and opening {tracking_uri}")
     experiment = Experiment(tracking_uri, MODEL_NAME)
     progress.say(f"reading {project.name_source(folder)}")
-    dataset = until_month(project, read_instances(project, folder, progress), parameters.until)
-    return train_on(project, dataset, project.name_source(folder), parameters, experiment, alias, progress, cluster)
+    dataset = read_instances(project, folder, parameters.until, progress)
+    return train_on(
+        project, dataset, project.name_source(folder), parameters, experiment, is_promoted, progress, cluster
+    )
 
 
 def train_on(
@@ -89,7 +92,7 @@ def train_on(
     source: str,
     parameters: Parameters,
     experiment: Experiment,
-    alias: str | None,
+    is_promoted: bool,
     progress: Progress,
     cluster: Cluster | None = None,
 ) -> FinishedRun:
@@ -97,24 +100,33 @@ def train_on(
     split = split_dataset(project, dataset, parameters)
     data = describe_data(source, dataset, split)
     if known := find_known(experiment, parameters, data, progress, 1 if cluster is None else cluster.n_workers):
-        return replace(known, registered=experiment.set_alias(known.registered, alias)) if alias else known
+        return replace(known, registered=_promote(experiment, known.registered)) if is_promoted else known
     model = fit(project, split, parameters, progress, cluster)
     progress.say("measuring, also month by month")
     sides = measure(project, model, split)
     progress.say("logging the run, and registering the model version")
-    return FinishedRun(register(project, experiment, model, split, sides, data, parameters, alias), sides.metrics)
+    return FinishedRun(register(project, experiment, model, split, sides, data, parameters, is_promoted), sides.metrics)
 
 
-def read_instances(project: Project, folder: Path | None, progress: Progress) -> Dataset:
-    """Let a project read its data; what it makes of it must be what it has declared, or `DataInvalid` says so."""
-    dataset = project.read(folder, progress)
+def read_instances(project: Project, folder: Path | None, until: str, progress: Progress) -> Dataset:
+    """
+    Let a project read its data of a month, such as ``2013-12``, and of those before it.
+
+    Raises
+    ------
+    DataInvalid
+        If what it makes of it is not what it has declared.
+    TrainingError
+        If there is nothing until then.
+    """
+    dataset = project.read(folder, until, progress)
     check_dataset(dataset, project.description.features)
-    return dataset
+    return until_month(project, dataset, until)
 
 
 def until_month(project: Project, dataset: Dataset, until: str) -> Dataset:
-    """The rows of a month, such as ``2013-12``, and of those before it; `TrainingError` if there are none."""
-    end = pd.Timestamp(f"{until}-01", tz=project.time_zone) + pd.offsets.MonthBegin()
+    """The rows of a month and of those before it; `TrainingError` if there are none."""
+    end = midnight(pd.Timestamp(f"{until}-01") + pd.offsets.MonthBegin(), project.time_zone)
     if (first := dataset.moments.min()) >= end:
         raise TrainingError(f"there are no rows until {until}, which is data.until; they begin with {first:%Y-%m}")
     return dataset.select((dataset.moments < end).to_numpy())
@@ -210,7 +222,7 @@ def register(
     sides: Sides,
     data: DataDescription,
     parameters: Parameters,
-    alias: str | None,
+    is_promoted: bool,
 ) -> RegisteredVersion:
     """Log a run with all that is known of the model, and register the model version."""
     commit = read_commit(PROJECT_ROOT)
@@ -247,7 +259,15 @@ def register(
             sides.metrics,
             commit,
         )
-        return experiment.register(MODEL_NAME, record, package, alias)
+        registered = experiment.register(MODEL_NAME, record, package, None)
+    return _promote(experiment, registered) if is_promoted else registered
+
+
+def _promote(experiment: Experiment, registered: RegisteredVersion) -> RegisteredVersion:
+    versions = Versions(experiment, registered.name)
+    if versions.find(CHAMPION) != registered.version:
+        versions.promote(registered.version, "by training, and not by the gate")
+    return replace(registered, alias=CHAMPION)
 
 
 def _made_with(parameters: Parameters, n_workers: int) -> dict[str, int | float | str]:
@@ -256,7 +276,7 @@ def _made_with(parameters: Parameters, n_workers: int) -> dict[str, int | float 
 
 
 def _midnight(project: Project, day: date) -> pd.Timestamp:
-    return pd.Timestamp(day, tz=project.time_zone)
+    return midnight(pd.Timestamp(day), project.time_zone)
 
 
 def _describe(project: Project, side: Dataset) -> str:

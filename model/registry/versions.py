@@ -21,7 +21,8 @@ from model.names import CHALLENGER, CHAMPION
 from model.registry.registration import Experiment
 
 _MOVE = "move."
-_MOST_CHARACTERS = 4_900  # of a tag, of which MLflow's databases keep 5,000
+_MOST_CHARACTERS = 4_900  # of a description, of which MLflow's databases keep 5,000
+_MOST_OF_WHY = 2_000  # of a move's reason: with all else that is told of it, it has to fit in a tag of 5,000
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,8 @@ class Versions:
 
     def find(self, alias: str) -> str | None:
         """The version that has an alias."""
-        with self.asking() as client:
-            found = list(client.search_registered_models(f"name = '{self.name}'"))  # none yet is no error
-        aliases = found[0].aliases if found else {}
+        found = self._find_model()
+        aliases = found.aliases if found else {}
         return str(aliases[alias]) if alias in aliases else None
 
     def asking(self) -> AbstractContextManager[Any]:
@@ -120,16 +120,35 @@ class Versions:
 
     def moves(self) -> list[Move]:
         """Every move of an alias, the last one first."""
-        with self.asking() as client:
-            tags = client.get_registered_model(self.name).tags
-        told = [Move(**json.loads(value)) for name, value in tags.items() if name.startswith(_MOVE)]
+        found = self._find_model()
+        tags = found.tags if found else {}
+        told = [move for name, value in tags.items() if name.startswith(_MOVE) and (move := _read_move(value))]
         return sorted(told, key=lambda move: move.at, reverse=True)
 
-    def promote(self, version: str, why: str) -> Move:
-        """Make a version the champion; it is a challenger no more."""
+    def promote(self, version: str, why: str, instead_of: str | None = None) -> Move:
+        """
+        Make a version the champion; it is a challenger no more.
+
+        Parameters
+        ----------
+        version : str
+        why : str
+        instead_of : str or None
+            The champion that it was compared with; None for whichever it is.
+
+        Raises
+        ------
+        PromotionRefused
+            If it is the champion already, or another one than the expected has become it meanwhile.
+        """
         before = self.find(CHAMPION)
         if before == version:
             raise PromotionRefused(f"{self.name} version {version} is the champion already")
+        if instead_of is not None and before != instead_of:
+            raise PromotionRefused(
+                f"version {before or 'none'} has become the champion meanwhile, and version {version} was compared "
+                f"with version {instead_of}"
+            )
         move = self._move(CHAMPION, version, why, "promote")
         if self.find(CHALLENGER) == version:
             self.remove(CHALLENGER, f"version {version} is the champion")
@@ -153,6 +172,7 @@ class Versions:
                 f"it is not known which version of {self.name} was the champion before {now or 'there was one'}; name "
                 "the one that is to be: python -m model promote VERSION"
             )
+        self.named(led_here.before)  # before anything is told: it may have been deleted
         return self._move(CHAMPION, led_here.before, why, "roll back")
 
     def set_challenger(self, version: str, why: str) -> Move:
@@ -166,6 +186,11 @@ class Versions:
             with self.asking() as client:
                 client.delete_registered_model_alias(self.name, alias)
 
+    def _find_model(self) -> Any:
+        """The registered model, or None where no version was registered yet."""
+        with self.asking() as client:
+            return next(iter(client.search_registered_models(f"name = '{self.name}'")), None)
+
     def _move(self, alias: str, version: str, why: str, kind: str) -> Move:
         move = self._tell(alias, self.find(alias) or "", version, why, kind)
         with self.asking() as client:
@@ -174,16 +199,27 @@ class Versions:
 
     def _tell(self, alias: str, before: str, after: str, why: str, kind: str) -> Move:
         now = datetime.now(UTC)
-        move = Move(now.isoformat(timespec="milliseconds"), alias, before, after, name_person(), why, kind)
+        shown = why if len(why) <= _MOST_OF_WHY else f"{why[:_MOST_OF_WHY]}…"
+        move = Move(now.isoformat(timespec="milliseconds"), alias, before, after, name_person(), shown, kind)
         key = f"{_MOVE}{now:%Y%m%dT%H%M%S.%fZ}"
         with self.asking() as client:
-            client.set_registered_model_tag(self.name, key, json.dumps(asdict(move))[:_MOST_CHARACTERS])
+            client.set_registered_model_tag(self.name, key, json.dumps(asdict(move), ensure_ascii=False))
         return move
+
+
+def _read_move(value: str) -> Move | None:
+    """None for a tag of somebody else's that is called so."""
+    try:
+        return Move(**json.loads(value))
+    except (TypeError, ValueError):
+        return None
 
 
 def name_person() -> str:
     """Who does it: whoever started the workflow, or whose account this is."""
     try:
-        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+        # A workflow that the clock starts has as its actor whoever changed it last, who did nothing.
+        by_hand = os.environ.get("GITHUB_EVENT_NAME") != "schedule"
+        return (by_hand and os.environ.get("GITHUB_ACTOR")) or getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as containers have them
         return f"user {os.getuid()}"

@@ -8,15 +8,15 @@ again: a version that was trained is found by its recipe, a verdict by its tags,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
 from model.datasets.dataset import Dataset
-from model.errors import RegistryUnusable
+from model.errors import PromotionRefused, RegistryUnusable
 from model.gate.answers import load_predictor
-from model.gate.judge import choose_window
-from model.gate.verdict import AGAINST_TAG, PASSED, REASONS_TAG, VERDICT_TAG, WINDOW_TAG
+from model.gate.judge import choose_window, digest_rules
+from model.gate.verdict import AGAINST_TAG, PASSED, REASONS_TAG, RULES_TAG, VERDICT_TAG, WINDOW_TAG
 from model.names import CHALLENGER, CHAMPION
 from model.observed.logs import Logs
 from model.observed.period import Period
@@ -58,6 +58,8 @@ class Cycle:
     period : Period
         Of which lines the rules are asked.
     progress : Progress
+    now : datetime.datetime
+        By which a challenger has shadowed for so long.
     """
 
     project: Project
@@ -71,16 +73,18 @@ class Cycle:
     logs: Logs
     period: Period
     progress: Progress
+    now: datetime
 
     def run(self, lock: Lock) -> Report:
         """Go one step on, and say what it was."""
         champion, challenger = self.versions.find(CHAMPION), self.versions.find(CHALLENGER)
         report = Report(champion or "", challenger or "")
-        if champion and challenger and champion != challenger:
-            return self._decide(champion, challenger, lock, report)
-        if challenger:  # a run was killed after it had promoted it
+        if challenger and (why_not := self._why_no_challenger(champion, challenger)):
+            report.note("challenger", f"version {challenger} is none any more: {why_not}")
             lock.check()
-            self.versions.remove(CHALLENGER, f"version {challenger} is the champion")
+            self.versions.remove(CHALLENGER, why_not)
+        elif challenger and champion:
+            return self._decide(champion, challenger, lock, report)
         if champion:
             card = load_predictor(f"models:/{self.versions.name}/{champion}").card
             if card is None:
@@ -93,6 +97,11 @@ class Cycle:
             if dataset.digest() == card.data.sha256:
                 report.note("data", "the same that the champion was made of")
                 return report.end("nothing new", champion)
+        elif any(move.alias == CHAMPION for move in self.versions.moves()):
+            raise PromotionRefused(
+                f"no version of {self.versions.name} has the alias {CHAMPION}, and one had it: give it back, by "
+                "python -m model promote VERSION"
+            )
         else:
             report.note("called for", "there is no champion")
         return self._seek(champion, lock, report)
@@ -102,22 +111,26 @@ class Cycle:
         since = next(set_at, None)
         period = Period(datetime.fromisoformat(since) if since else None, self.period.until)
         task = self.project.task
-        fate = judge_shadow(task, champion, challenger, self.logs, period, self.rules, self.gate_rules, report)
+        fate, found = judge_shadow(task, champion, challenger, self.logs, period, self.rules, self.gate_rules, report)
         lock.check()
+        if fate == "wait" and since and datetime.fromisoformat(since) < self.now - self._patience:
+            self.versions.remove(CHALLENGER, f"undecided after {self.rules.shadow_days} days: {found}")
+            return report.end("given up", challenger)
         if fate == "wait":
             return report.end("shadowing", challenger)
-        found = report.steps[-1][1]
         if fate == "drop":
             # First, so that it is not tried again even if this process ends before the alias is gone.
             self.versions.tag(challenger, {FATE_TAG: DROPPED})
             self.versions.remove(CHALLENGER, f"in service it was no better: {found}")
             return report.end("dropped", challenger)
-        self.versions.promote(challenger, f"by retraining, after shadowing: {found}")
+        self.versions.promote(challenger, f"by retraining, after shadowing: {found}", instead_of=champion)
         return report.end("promoted", challenger)
 
     def _seek(self, champion: str | None, lock: Lock, report: Report) -> Report:
         """Train on what there is, and let the gate judge it."""
-        trained = train_on(self.project, self.dataset, self.source, self._split(), self.experiment, None, self.progress)
+        trained = train_on(
+            self.project, self.dataset, self.source, self._split(), self.experiment, False, self.progress
+        )
         version = trained.registered.version
         report.note("trained", f"version {version}, run {trained.registered.run_id}")
         if version == champion:
@@ -128,8 +141,12 @@ class Cycle:
         lock.check()
         tags = self.versions.tags(version)
         first, last = (f"{moment:%Y-%m-%d}" for moment in self._window_ends())
-        known = tags.keys() >= {VERDICT_TAG, AGAINST_TAG, WINDOW_TAG}
-        if known and (tags[AGAINST_TAG], tags[WINDOW_TAG]) == (champion or "", f"{first} to {last}"):
+        asked = {
+            AGAINST_TAG: champion or "",
+            WINDOW_TAG: f"{first} to {last}",
+            RULES_TAG: digest_rules(self.project, self.gate_rules),
+        }
+        if VERDICT_TAG in tags and asked.items() <= tags.items():
             report.note("judged before", f"{tags[VERDICT_TAG]} {tags.get(REASONS_TAG, '')}".strip())
             has_passed = tags[VERDICT_TAG] == PASSED
         else:
@@ -143,6 +160,21 @@ class Cycle:
             return report.end("promoted", version)
         self.versions.set_challenger(version, "by retraining: the gate has passed it, and it shadows the champion")
         return report.end("challenger", version)
+
+    def _why_no_challenger(self, champion: str | None, challenger: str) -> str:
+        """Why a version that has the alias is not to be tried against this champion; empty if it is."""
+        if champion == challenger:  # a run was killed after it had promoted it
+            return f"version {challenger} is the champion"
+        if champion is None:
+            return ""
+        tags = self.versions.tags(challenger)
+        if tags.get(VERDICT_TAG) != PASSED or tags.get(AGAINST_TAG) != champion:
+            return f"the gate has not passed it against version {champion}, the champion"
+        return ""
+
+    @property
+    def _patience(self) -> timedelta:
+        return timedelta(days=self.rules.shadow_days)
 
     def _split(self) -> Parameters:
         """The newest rows are kept for the gate, and those before say when to stop."""

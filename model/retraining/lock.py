@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from model.registry.registration import Experiment
 from model.registry.versions import name_person
 
 _PATIENCE = timedelta(minutes=5)  # after which it is taken from an owner who says nothing more
-_OWNER, _EXPIRY, _RELEASED = "owner", "expires_at", "released"
+_OWNER, _EXPIRY, _RELEASED, _TOKEN = "owner", "expires_at", "released", "token"
 
 
 class Lock:
@@ -109,9 +110,12 @@ def _take(experiment: Experiment, name: str, patience: timedelta) -> Lock:
     if newest and _RELEASED not in tags and datetime.now(UTC) < datetime.fromisoformat(tags[_EXPIRY]):
         raise _taken(tags)
     owner = f"{name_person()} on {platform.node()}, process {os.getpid()}"
-    told = {_OWNER: owner, _EXPIRY: _after(patience)}
+    told = {_OWNER: owner, _EXPIRY: _after(patience), _TOKEN: uuid.uuid4().hex}
     if not experiment.create_model(_name_of(name, newest + 1), told):
-        raise _taken(_find_newest(experiment, name)[1])
+        number, tags = _find_newest(experiment, name)
+        # It may be this one's own, whose answer was lost: MLflow's client asks again then.
+        if (number, tags.get(_TOKEN)) != (newest + 1, told[_TOKEN]):
+            raise _taken(tags)
     return Lock(experiment, name, newest + 1, patience)
 
 

@@ -17,6 +17,7 @@ Outcome = Literal[
     "challenger",  # what was trained shadows the champion from now on
     "shadowing",  # a challenger waits for outcomes
     "dropped",  # a challenger was worse in service
+    "given up",  # a challenger was neither better nor worse for too long
     "promoted",  # a challenger is the champion now, or the first version of all
 ]
 

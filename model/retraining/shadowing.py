@@ -11,7 +11,7 @@ from model.gate.bootstrap import draw_gains, measure_gain
 from model.observed.logs import Logs
 from model.observed.period import Period
 from model.retraining.report import Report
-from model.retraining.triggers import choose_possible, to_arrays
+from model.retraining.triggers import choose_possible, is_ours, to_arrays
 from model.rules import GateRules, RetrainingRules
 from model.training.task import Task
 
@@ -28,7 +28,7 @@ def judge_shadow(
     rules: RetrainingRules,
     gate: GateRules,
     report: Report,
-) -> Literal["wait", "promote", "drop"]:
+) -> tuple[Literal["wait", "promote", "drop"], str]:
     """
     Decide on a challenger by outcomes; the gate has found it better, and it must not turn out to be worse.
 
@@ -43,12 +43,19 @@ def judge_shadow(
     rules : RetrainingRules
     gate : GateRules
     report : Report
+
+    Returns
+    -------
+    fate : {"wait", "promote", "drop"}
+    found : str
+        By what, in a sentence.
     """
     joined = logs.join_outcomes(period)[1].lines
     pairs = choose_possible(task, [pair for line in joined if (pair := _pair(line, champion, challenger))])
-    if len(pairs) < rules.least_outcomes:
-        report.note("shadow", f"{len(pairs):,} outcomes of both; {rules.least_outcomes:,} are waited for")
-        return "wait"
+    if len(pairs) < rules.least_rows:
+        found = f"{len(pairs):,} outcomes of both; {rules.least_rows:,} are waited for"
+        report.note("shadow", found)
+        return "wait", found
     outcomes, ours = to_arrays(pairs, _OURS)
     theirs = to_arrays(pairs, _THEIRS)[1]
     gain = measure_gain(task, outcomes, ours, theirs)
@@ -57,17 +64,25 @@ def judge_shadow(
     low, high = draw_gains(task, outcomes, ours, theirs, blocks, gate.confidence)
     errors = [task.evaluate(outcomes, predictions)["calibration_error"] for predictions in (ours, theirs)]
     is_calibrated = errors[0] <= errors[1] + gate.calibration_loss
+    found = (
+        f"of {len(pairs):,} outcomes, {task.headline} better by {gain:+.4f} ({low:+.4f} to {high:+.4f}); calibration "
+        f"error {errors[0]:.4f}, the champion's {errors[1]:.4f}"
+    )
     report.note(
         "shadow",
-        f"of {len(pairs):,} outcomes, {task.headline} better by {gain:+.4f} ({low:+.4f} to {high:+.4f}); calibration "
-        f"error {errors[0]:.4f}, the champion's {errors[1]:.4f}",
+        found,
         {"shadow_gain": gain, "shadow_gain_low": low, "shadow_gain_high": high, "shadow_outcomes": len(pairs)},
     )
-    return "promote" if gain > 0 and is_calibrated else "drop"
+    if not is_calibrated or high < 0:
+        return "drop", found
+    # Worse by chance, perhaps, or of one kind of outcome alone: more of them will say.
+    return ("promote" if gain >= 0 else "wait"), found
 
 
 def _pair(line: Mapping[str, Any], champion: str, challenger: str) -> dict[str, Any] | None:
     """Outcome and both predictions, whichever of the two has answered; None where it is of others."""
+    if not is_ours(line):
+        return None
     answered = line["treeserve.model.version"]
     for version, role, other in ((champion, "challenger", challenger), (challenger, "champion", champion)):
         if answered == version and line.get(f"treeserve.{role}.version") == other:

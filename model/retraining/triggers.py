@@ -12,7 +12,7 @@ from app.artifacts import Card
 from model.datasets.dataset import Dataset
 from model.errors import NothingObserved
 from model.names import MODEL_NAME
-from model.observed.drift import measure_drift
+from model.observed.drift import Drift, measure_drift
 from model.observed.logs import Logs
 from model.observed.period import Period
 from model.retraining.report import Report
@@ -20,6 +20,7 @@ from model.rules import RetrainingRules
 from model.training.task import Task
 
 _SHOWN = 3
+_VERSION = "treeserve.model.version"
 
 Line = Mapping[str, Any]
 
@@ -73,12 +74,16 @@ def _find_drift(version: str, logs: Logs, period: Period, rules: RetrainingRules
         return ""
     of_prediction = next((drift.psi for drift in drifts if drift.kind == "prediction"), float("nan"))
     figures = {"psi_largest": drifts[0].psi, "psi_prediction": of_prediction}
-    drifted = [drift for drift in drifts if drift.psi >= rules.psi]
+    drifted = [
+        drift
+        for drift in drifts
+        if drift.n_observed >= rules.least_rows and drift.psi >= rules.psi + _by_chance(drift)
+    ]
     shown = ", ".join(f"{drift.name} {drift.psi:.3f}" for drift in drifts[:_SHOWN])
     report.note(
         "drift",
-        f"{len(drifted)} of {len(drifts)} with a PSI of {rules.psi:g} or more; the largest: {shown}; of the prediction "
-        f"{of_prediction:.3f}",
+        f"{len(drifted)} of {len(drifts)} with a PSI of {rules.psi:g} or more, and not by chance; the largest: "
+        f"{shown}; of the prediction {of_prediction:.3f}",
         figures,
     )
     return f"{len(drifted)} features or predictions have drifted" if drifted else ""
@@ -88,9 +93,9 @@ def _find_fall(
     task: Task, version: str, card: Card, logs: Logs, period: Period, rules: RetrainingRules, report: Report
 ) -> str:
     joined = logs.join_outcomes(period)[1].lines
-    lines = choose_possible(task, [line for line in joined if line["treeserve.model.version"] == version])
-    if len(lines) < rules.least_outcomes:
-        report.note("live metric", f"{len(lines):,} outcomes, {rules.least_outcomes:,} are needed to say anything")
+    lines = choose_possible(task, [line for line in joined if is_ours(line) and line[_VERSION] == version])
+    if len(lines) < rules.least_rows:
+        report.note("live metric", f"{len(lines):,} outcomes, {rules.least_rows:,} are needed to say anything")
         return ""
     live = task.evaluate(*to_arrays(lines, "treeserve.prediction"))
     headline, before = task.headline, card.metrics.get(f"test_{task.headline}")
@@ -115,6 +120,16 @@ def _find_age(card: Card, dataset: Dataset, rules: RetrainingRules, report: Repo
         {"age_days": age},
     )
     return f"what the champion was fitted on is {age} days old" if age > rules.age_days else ""
+
+
+def _by_chance(drift: Drift) -> float:
+    """The PSI that so many values have in so many bins without any drift, on average."""
+    return (len(drift.bins) - 1) / drift.n_observed
+
+
+def is_ours(line: Line) -> bool:
+    """Whether a line is of this model: others have versions of the same numbers, in the same streams."""
+    return bool(line["treeserve.model.name"] == MODEL_NAME)
 
 
 def choose_possible(task: Task, lines: Sequence[Line]) -> list[Line]:

@@ -58,7 +58,9 @@ class Regression(Task):
             "mean_outcome": float(actual.mean()),
             "mean_prediction": float(predicted.mean()),
         }
-        spread = float(actual.std())
+        spread = (
+            float(actual.std()) if np.ptp(actual) else 0.0
+        )  # a mean of equal numbers may differ from them in its last bit
         metrics["calibration_error"] = calibration_error(actual, predicted) / (spread or 1.0)
         if spread:
             metrics["r2"] = 1 - (metrics["rmse"] / spread) ** 2

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.registry.store import PROJECT_ROOT
 from model.names import MODEL_NAME
 from model.parameters import Parameters, TrainingParameters
-from model.pipeline.steps import read_instances, until_month
+from model.pipeline.steps import read_instances
 from model.progress import Progress
 from model.project import Project
 from model.registry.provenance import digest_recipe, library_versions, read_commit
@@ -94,7 +94,7 @@ def tune(
     record = SearchRecord(Experiment(tracking_uri, f"{MODEL_NAME}-search"))
     source = project.name_source(folder)
     progress.say(f"reading {source}")
-    dataset = until_month(project, read_instances(project, folder, progress), parameters.until)
+    dataset = read_instances(project, folder, parameters.until, progress)
     visible = drop_test_rows(dataset, parameters, project.time_zone)
     windows = make_windows(visible, parameters, project.time_zone)
     data_sha256 = visible.digest()

@@ -58,7 +58,7 @@ def test_every_outcome_is_told_and_none_too_early(year: tuple[Record, Path]) -> 
 
 
 def test_a_month_is_measured_by_the_window_of_its_own_log(year: tuple[Record, Path]) -> None:
-    """What was counted in it is all that was asked in it, by flights and by the caller that asks without pause."""
+    """One after the other; each has figures of its own."""
     record, _ = year
     assert record.months[0].until <= record.months[1].since
     for month in record.months:

@@ -92,6 +92,7 @@ class Loop:
             "gate_rules": GATE,
             "dataset": self.dataset,
             "parameters": QUICK,
+            "now": datetime.now(UTC),
         }
         cycle = Cycle(
             PROJECT,
@@ -135,7 +136,7 @@ def make_loop(folder: Path, dataset: Dataset) -> Loop:
     experiment = Experiment(f"sqlite:///{folder / 'mlflow.db'}", NAME)
     weak = make_parameters(rounds=1, max_depth=1)
     older = dataset.select((dataset.moments < "2013-12-01").to_numpy())
-    train_on(PROJECT, older, "a sample", weak, experiment, "champion", QUIET)
+    train_on(PROJECT, older, "a sample", weak, experiment, True, QUIET)
     return Loop(experiment, Versions(experiment, NAME), dataset, folder)
 
 

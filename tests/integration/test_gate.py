@@ -53,14 +53,14 @@ def loop(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("loop")
     shutil.copy(empty_database, folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    dataset = PROJECT.read(sample, QUIET)
+    dataset = PROJECT.read(sample, "2013-12", QUIET)
     with restored_tracking_uri(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         patch.setenv("TREESERVE_CACHE_DIR", str(folder / "cache"))
         experiment = Experiment(uri, NAME)
         weak = make_parameters(rounds=1, max_depth=1)
-        train_on(PROJECT, dataset, "a sample", weak, experiment, "champion", QUIET)
-        train_on(PROJECT, dataset, "a sample", QUICK, experiment, None, QUIET)
+        train_on(PROJECT, dataset, "a sample", weak, experiment, True, QUIET)
+        train_on(PROJECT, dataset, "a sample", QUICK, experiment, False, QUIET)
         yield Loop(uri, Versions(experiment, NAME), dataset)
 
 
@@ -133,7 +133,11 @@ def test_promoting_and_rolling_back_say_who_when_and_why(
     assert told.splitlines()[0].endswith(": callers complain")
     assert loop.versions.find("champion") == WEAK
     kinds = [(move.kind, move.before, move.after, move.why) for move in loop.versions.moves()]
-    assert kinds == [("roll back", "2", "1", "callers complain"), ("promote", "1", "2", "it is better")]
+    assert kinds == [
+        ("roll back", "2", "1", "callers complain"),
+        ("promote", "1", "2", "it is better"),
+        ("promote", "", "1", "by training, and not by the gate"),
+    ]
     with pytest.raises(PromotionRefused, match="not known which version of flight-delay was the champion before 1"):
         loop.versions.roll_back("and further")
 
@@ -145,6 +149,38 @@ def test_a_verdict_against_another_champion_does_not_promote(loop: Loop, capsys:
     assert "was judged against version 7, and the champion is version 1 now; judge it again" in told
     _, _, told = run(capsys, "promote", "9", "--why", "a slip")
     assert told == "error: flight-delay has no version or alias '9'; its versions: 1, 2\n"
+
+
+def test_a_reason_may_be_long_and_in_any_script_and_others_tags_are_passed_over(loop: Loop) -> None:
+    """It is shortened before it is written, not the JSON around it."""
+    loop.versions.set_challenger(BETTER, "причина" * 2_000)
+    with loop.versions.asking() as client:
+        client.set_registered_model_tag(NAME, "move.of.somebody.else", "to the left")
+    (newest, *_) = loop.versions.moves()
+    assert newest.why.startswith("причина")
+    assert len(newest.why) < 2_100
+    loop.versions.remove("challenger", "as it was")
+
+
+def test_a_version_that_was_deleted_is_not_rolled_back_to(loop: Loop) -> None:
+    """And nothing is told of a move that was not made."""
+    with loop.versions.asking() as client:
+        gone = str(client.create_model_version(NAME, client.get_model_version(NAME, WEAK).source).version)
+    loop.versions.promote(gone, "for a moment")
+    loop.versions.promote(BETTER, "the next")
+    with loop.versions.asking() as client:
+        client.delete_model_version(NAME, gone)
+    told = loop.versions.moves()
+    with pytest.raises(PromotionRefused, match=f"no version or alias '{gone}'"):
+        loop.versions.roll_back("it is worse")
+    assert (loop.versions.moves(), loop.versions.find("champion")) == (told, BETTER)
+    loop.versions.promote(WEAK, "as it was")
+
+
+def test_a_champion_of_meanwhile_is_not_overridden(loop: Loop) -> None:
+    """What was compared with another one is not promoted over it."""
+    with pytest.raises(PromotionRefused, match="version 1 has become the champion meanwhile"):
+        loop.versions.promote(BETTER, "better than 7", instead_of="7")
 
 
 def test_a_challenger_that_becomes_the_champion_is_one_no_more(loop: Loop) -> None:

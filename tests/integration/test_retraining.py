@@ -6,12 +6,15 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model.datasets.dataset import Dataset
+from model.errors import PromotionRefused
 from model.flights.project import PROJECT
 from model.gate import bootstrap, judge
 from model.rules import read_retraining_rules
@@ -27,6 +30,7 @@ from tests.integration.retraining import (
     write_log,
     write_profile,
 )
+from tests.integration.training import NAME
 
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")  # of MLflow's own use of pandas
 
@@ -37,7 +41,7 @@ YOUNG = replace(RULES, age_days=10_000)  # never too old
 @pytest.fixture(scope="module")
 def flights(sample: Path) -> Dataset:
     """A twentieth of the year's."""
-    return PROJECT.read(sample, QUIET)
+    return PROJECT.read(sample, "2013-12", QUIET)
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def test_each_rule_calls_for_a_version(loop: Loop, newest: Dataset, tmp_path: Pa
     """And is named in the report; what is trained is judged, and shadows."""
     log, rules = tmp_path / "payload.log", YOUNG
     if cause == "drift":
-        write_profile(log, WEAK, [("cold", 0.5, 900), ("warm", 0.5, 100)])
+        write_profile(log, WEAK, [("cold", 0.5, 900), ("warm", 0.5, 101)])
     elif cause == "live metric":
         # As if flights were late that never were: what came true is the opposite.
         write_log(log, replace(newest, outcomes=1 - newest.outcomes), WEAK)
@@ -102,7 +106,7 @@ def test_the_way_of_a_version_from_the_logs_to_the_champion(loop: Loop, newest: 
     assert (promoted.outcome, promoted.version) == ("promoted", "2")
     assert promoted.figures["shadow_gain"] > 0
     assert loop.state()["aliases"] == {"champion": 2}
-    assert [move.kind for move in loop.versions.moves()] == ["remove", "promote", "set"]
+    assert [move.kind for move in loop.versions.moves()] == ["remove", "promote", "set", "promote"]
 
     again = loop.retrain(log)
     assert (again.outcome, again.champion) == ("nothing to do", "2")
@@ -169,13 +173,63 @@ def test_a_version_that_a_person_has_rolled_back_is_not_tried_again(
 
 
 def test_without_a_champion_the_first_version_becomes_it(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
-    """If it behaves; there is nothing to compare it with."""
+    """If it behaves; there is nothing to compare it with. Where one had the alias, it is given to nobody else."""
     log = write_log(tmp_path / "payload.log", newest, WEAK)
-    loop.versions.remove("champion", "to begin anew")
+    loop.versions.remove("champion", "a slip")
+    with pytest.raises(PromotionRefused, match="has the alias champion, and one had it: give it back"):
+        loop.retrain(log)
+    with loop.experiment.asking() as client:
+        client.delete_registered_model(NAME)
     report = loop.retrain(log)
-    assert (report.outcome, report.version) == ("promoted", "2")
+    assert (report.outcome, report.version) == ("promoted", "1")
     assert "with no champion to compare with" in report.to_markdown()
-    assert loop.state()["aliases"] == {"champion": 2}
+    assert loop.state()["aliases"] == {"champion": 1}
+
+
+def test_outcomes_of_another_model_say_nothing(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
+    """Its versions have the same numbers, and its lines are in the same streams."""
+    log = write_log(tmp_path / "payload.log", replace(newest, outcomes=1 - newest.outcomes), WEAK)
+    log.write_text(log.read_text().replace(f'"{NAME}"', '"seattle-weather"'))
+    report = loop.retrain(log, rules=YOUNG)
+    assert report.outcome == "nothing to do"
+    assert dict(report.steps)["live metric"].startswith("0 outcomes")
+
+
+def test_few_values_in_many_bins_are_no_drift(loop: Loop, tmp_path: Path) -> None:
+    """PSI grows as observations become fewer, whatever they are."""
+    for n_rows in (300, 2_000):
+        drawn = np.random.default_rng(1).multinomial(n_rows, np.full(500, 1 / 500))
+        bins = [(str(number), 1 / 500, int(count)) for number, count in enumerate(drawn)]
+        few = loop.retrain(write_profile(tmp_path / "payload.log", WEAK, bins), rules=YOUNG)
+        assert few.figures["psi_largest"] > RULES.psi
+        assert few.outcome == "nothing to do"
+
+
+def test_a_challenger_waits_where_nothing_is_certain(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
+    """Of one kind of outcome alone there is no AUC; after so many days without a decision it gives up its alias."""
+    log = write_log(tmp_path / "payload.log", newest, WEAK)
+    assert loop.retrain(log).outcome == "challenger"
+    write_log(log, replace(newest, outcomes=np.zeros_like(newest.outcomes)), WEAK, "2")
+    lenient = replace(GATE, calibration_loss=1.0)
+    loop.versions.tag("2", {"gate.rules": "of before"})
+    assert loop.retrain(log, gate_rules=lenient).outcome == "shadowing"
+    given_up = loop.retrain(log, gate_rules=lenient, now=datetime.now(UTC) + timedelta(days=RULES.shadow_days + 1))
+    assert given_up.outcome == "given up"
+    assert loop.state()["aliases"] == {"champion": 1}
+
+
+def test_a_challenger_that_nobody_has_judged_against_the_champion_is_none(
+    loop: Loop, newest: Dataset, tmp_path: Path
+) -> None:
+    """An alias that was set by hand, or from before the champion was rolled back."""
+    log = write_log(tmp_path / "payload.log", newest, WEAK)
+    assert loop.retrain(log).outcome == "challenger"
+    write_log(log, newest, WEAK, "2")
+    loop.versions.tag("2", {"gate.champion": "7"})
+    report = loop.retrain(log, rules=YOUNG)
+    assert report.outcome == "nothing to do"
+    assert "has not passed it against version 1" in dict(report.steps)["challenger"]
+    assert loop.state()["aliases"] == {"champion": 1}
 
 
 @pytest.mark.faults

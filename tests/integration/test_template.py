@@ -73,7 +73,7 @@ def made(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch, restored_tracking_uri():
         patch.setattr(project, "DATA", write_rentals(folder / "rentals.csv"))
         assert PROJECT.fetch(folder / "raw", "2025-04") == ["2025-01", "2025-02", "2025-03", "2025-04"]
-        finished = train(PROJECT, PARAMETERS, None, uri, "champion", Progress(io.StringIO()))
+        finished = train(PROJECT, PARAMETERS, None, uri, True, Progress(io.StringIO()))
         client = load_mlflow().MlflowClient(tracking_uri=uri, registry_uri=uri)
         version = client.get_model_version_by_alias(finished.registered.name, "champion")
         place = client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
@@ -108,7 +108,7 @@ def test_it_has_learnt_something(made: Made) -> None:
 def test_months_are_the_whole(made: Made) -> None:
     """The same data set, bit by bit, from files of months and from the published one; and what there is of each."""
     said = io.StringIO()
-    whole, arrived = (PROJECT.read(folder, Progress(said)) for folder in (None, made.raw))
+    whole, arrived = (PROJECT.read(folder, "2025-04", Progress(said)) for folder in (None, made.raw))
     assert arrived.digest() == whole.digest()
     assert "5,758 rows, 5,756 instances with an outcome" in said.getvalue()
     counted = PROJECT.count(made.raw)
@@ -116,9 +116,22 @@ def test_months_are_the_whole(made: Made) -> None:
     assert sorted(path.name for path in made.raw.iterdir())[0] == "rentals-2025-01.csv"
 
 
+def test_nothing_of_a_later_month_is_used(made: Made) -> None:
+    """Nor as the outcome of a month's last hour, which those who fetched the months until then do not have."""
+    early = PROJECT.read(None, "2025-03", Progress(io.StringIO()))
+    for file in made.raw.glob("*-2025-04.csv"):
+        file.rename(file.with_suffix(".later"))
+    try:
+        arrived = PROJECT.read(made.raw, "2025-03", Progress(io.StringIO()))
+    finally:
+        for file in made.raw.glob("*.later"):
+            file.rename(file.with_suffix(".csv"))
+    assert early.digest() == arrived.digest()
+
+
 def test_the_hour_that_never_came_is_none_that_is_missing(made: Made) -> None:
     """Of the night in March the hour after 1 is 3, by the clock of Vienna."""
-    dataset = PROJECT.read(made.raw, Progress(io.StringIO()))
+    dataset = PROJECT.read(made.raw, "2025-04", Progress(io.StringIO()))
     moments = dataset.moments[dataset.moments.dt.strftime("%Y-%m-%d") == "2025-03-30"]
     assert moments.dt.hour.unique().tolist() == [0, 1, *range(3, 24)]
 
@@ -137,7 +150,7 @@ def test_a_wrong_value_is_told_by_its_row(made: Made, tmp_path: Path) -> None:
     lines[4] = lines[4].replace("2025-02-01 01:00", "2025-02-31 01:00")
     (tmp_path / "rentals-2025-02.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(DataInvalid, match="is not a moment such as 2013-01-31 13:00") as told:
-        PROJECT.read(tmp_path, Progress(io.StringIO()))
+        PROJECT.read(tmp_path, "2025-04", Progress(io.StringIO()))
     assert "rentals-2025-02.csv, column 'hour', row 5" in str(told.value)
 
 

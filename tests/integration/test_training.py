@@ -210,7 +210,7 @@ def test_the_same_training_finds_what_it_made(copied: str, sample: Path, capsys:
 def test_a_server_is_logged_into_as_a_store_is(server: MlflowStore, sample: Path, tmp_path: Path) -> None:
     """The server says where its artifacts are; the booster that comes back is the one that was measured."""
     with server.selected():
-        version = train(PROJECT, QUICK, sample, server.uri, "champion", Progress(io.StringIO()))
+        version = train(PROJECT, QUICK, sample, server.uri, True, Progress(io.StringIO()))
         client = load_mlflow().MlflowClient(tracking_uri=server.uri, registry_uri=server.uri)
         found = client.get_model_version_by_alias(NAME, "champion")
         place = load_mlflow().artifacts.download_artifacts(f"models:/{NAME}@champion", dst_path=str(tmp_path))

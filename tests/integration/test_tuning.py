@@ -218,13 +218,13 @@ class Changed(FlightDelay):
     def __init__(self, first: pd.Timestamp) -> None:
         self._first = first
 
-    def read(self, folder: Path | None, progress: Progress) -> Dataset:
+    def read(self, folder: Path | None, until: str, progress: Progress) -> Dataset:
         """Turn outcomes round, unknown categories and missing values everywhere, and fewer rows."""
-        dataset = super().read(folder, progress)
+        dataset = super().read(folder, until, progress)
         is_later = (dataset.moments >= self._first).to_numpy()
         features = dataset.features.copy()
         features.loc[is_later, ["carrier", "dest"]] = "ZZ"
-        features.loc[is_later, ["temp", "hour"]] = np.nan
+        features.loc[is_later, ["temp", "dewp"]] = np.nan
         outcomes = np.where(is_later, 1 - dataset.outcomes, dataset.outcomes).astype(np.int8)
         is_kept = ~is_later | (np.arange(dataset.n_rows) % 3 == 0)
         return Dataset(features, outcomes, dataset.moments).select(is_kept)

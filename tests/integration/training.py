@@ -56,7 +56,7 @@ def write_sample(folder: Path) -> Path:
 
 def train_example(uri: str, sample: Path) -> Trained:
     """Train into a store that nobody has used."""
-    version = train(PROJECT, QUICK, sample, uri, "champion", Progress(io.StringIO()))
+    version = train(PROJECT, QUICK, sample, uri, True, Progress(io.StringIO()))
     client = load_mlflow().MlflowClient(tracking_uri=uri, registry_uri=uri)
     model_id = client.get_model_version_by_alias(NAME, "champion").source.removeprefix("models:/")
     place = client.get_logged_model(model_id).artifact_location

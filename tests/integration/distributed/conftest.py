@@ -45,7 +45,7 @@ def cluster(running: RunningCluster) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def split(sample: Path) -> Split:
     """A twentieth of the flights."""
-    return split_dataset(PROJECT, PROJECT.read(sample, Watching()), make_parameters())
+    return split_dataset(PROJECT, PROJECT.read(sample, "2013-12", Watching()), make_parameters())
 
 
 @pytest.fixture(scope="session")

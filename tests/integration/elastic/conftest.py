@@ -77,7 +77,7 @@ def logs(sample: Path, empty_database: Path, tmp_path_factory: pytest.TempPathFa
     with restored_tracking_uri():
         trained = train_example(uri, sample)
         other = make_parameters(rounds=12, stopping_rounds=5, max_depth=3)
-        train(PROJECT, other, sample, uri, None, Progress(io.StringIO()))
+        train(PROJECT, other, sample, uri, False, Progress(io.StringIO()))
         dataset, _ = build_dataset(read_tables(find_data(sample)))
         return make_logs(trained, dataset.select((dataset.moments >= STOP_FROM).to_numpy()), folder)
 

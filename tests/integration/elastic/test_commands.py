@@ -189,8 +189,8 @@ def test_a_challenger_is_judged_alike_by_elasticsearch_and_by_files(log: Path, n
 
     def judge(logs: Logs, period: Period) -> tuple[str, Report]:
         report = Report("8", "9")
-        rules, gate = replace(read_retraining_rules(), least_outcomes=N_REQUESTS), read_gate_rules()
-        fate = judge_shadow(BinaryClassification(), "8", "9", logs, period, rules, gate, report)
+        rules, gate = replace(read_retraining_rules(), least_rows=N_REQUESTS), read_gate_rules()
+        fate, _ = judge_shadow(BinaryClassification(), "8", "9", logs, period, rules, gate, report)
         return fate, report
 
     by_files, by_elasticsearch = judge(LogFiles([str(log)]), ALWAYS), judge(LogStreams(node.url), ALWAYS)
