@@ -75,9 +75,7 @@ def _find_drift(version: str, logs: Logs, period: Period, rules: RetrainingRules
     of_prediction = next((drift.psi for drift in drifts if drift.kind == "prediction"), float("nan"))
     figures = {"psi_largest": drifts[0].psi, "psi_prediction": of_prediction}
     drifted = [
-        drift
-        for drift in drifts
-        if drift.n_observed >= rules.least_rows and drift.psi >= rules.psi + _by_chance(drift)
+        drift for drift in drifts if drift.n_observed >= rules.least_rows and drift.psi >= rules.psi + _by_chance(drift)
     ]
     shown = ", ".join(f"{drift.name} {drift.psi:.3f}" for drift in drifts[:_SHOWN])
     report.note(

@@ -118,6 +118,7 @@ def test_the_way_of_a_version_from_the_logs_to_the_champion(loop: Loop, newest: 
     assert sorted(run.data.tags["outcome"] for run in runs) == ["challenger", "nothing to do", "promoted", "shadowing"]
 
 
+@pytest.mark.slow
 def test_what_is_no_outcome_of_the_task_is_left_out(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
     """Feedback is any number; a 7 of a question of yes or no is a slip, and stops nothing."""
     log = write_log(tmp_path / "payload.log", newest, WEAK)
@@ -147,6 +148,7 @@ def test_a_challenger_that_is_worse_in_service_is_dropped_for_good(loop: Loop, n
     assert loop.state()["aliases"] == {"champion": 1}
 
 
+@pytest.mark.slow
 def test_what_the_gate_refuses_is_not_asked_twice(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
     """The verdict is found where it was written."""
     log = write_log(tmp_path / "payload.log", newest, WEAK)
@@ -159,6 +161,7 @@ def test_what_the_gate_refuses_is_not_asked_twice(loop: Loop, newest: Dataset, t
     assert loop.state()["aliases"] == {"champion": 1}
 
 
+@pytest.mark.slow
 def test_a_version_that_a_person_has_rolled_back_is_not_tried_again(
     loop: Loop, newest: Dataset, tmp_path: Path
 ) -> None:
@@ -205,6 +208,7 @@ def test_few_values_in_many_bins_are_no_drift(loop: Loop, tmp_path: Path) -> Non
         assert few.outcome == "nothing to do"
 
 
+@pytest.mark.slow
 def test_a_challenger_waits_where_nothing_is_certain(loop: Loop, newest: Dataset, tmp_path: Path) -> None:
     """Of one kind of outcome alone there is no AUC; after so many days without a decision it gives up its alias."""
     log = write_log(tmp_path / "payload.log", newest, WEAK)
@@ -218,6 +222,7 @@ def test_a_challenger_waits_where_nothing_is_certain(loop: Loop, newest: Dataset
     assert loop.state()["aliases"] == {"champion": 1}
 
 
+@pytest.mark.slow
 def test_a_challenger_that_nobody_has_judged_against_the_champion_is_none(
     loop: Loop, newest: Dataset, tmp_path: Path
 ) -> None:

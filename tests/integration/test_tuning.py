@@ -149,6 +149,7 @@ def test_the_same_search_again_does_nothing(searched: Searched, sample: Path, mo
     assert [run.to_dictionary() for run in searched.logged.runs()] == before
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_and_comes_to_the_same(
     searched: Searched, sample: Path, empty_database: Path, tmp_path: Path
 ) -> None:

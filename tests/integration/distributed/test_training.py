@@ -21,6 +21,7 @@ from tests.integration.distributed.jobs import LONG, fit, raw
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_mid_training_costs_time_and_nothing_else(
     cluster: Cluster, running: RunningCluster, split: Split, single: FittedModel
 ) -> None:

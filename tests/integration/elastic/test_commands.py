@@ -179,13 +179,18 @@ def test_a_trace_leads_to_the_same_request(node: Node, log: Path, capsys: pytest
     assert run(capsys, "trace", f"{21:032x}", "--elasticsearch", node.url) == of_files
 
 
-def test_a_challenger_is_judged_alike_by_elasticsearch_and_by_files(log: Path, node: Node) -> None:
+def test_a_challenger_is_judged_alike_by_elasticsearch_and_by_files(
+    log: Path, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the same outcomes, to the last bit; and a period without any has nothing to say."""
     from model.observed.logs import LogFiles, Logs, LogStreams
+    from model.retraining import triggers
     from model.retraining.report import Report
     from model.retraining.shadowing import judge_shadow
     from model.rules import read_gate_rules, read_retraining_rules
     from model.training.binary import BinaryClassification
+
+    monkeypatch.setattr(triggers, "MODEL_NAME", "m")
 
     def judge(logs: Logs, period: Period) -> tuple[str, Report]:
         report = Report("8", "9")
