@@ -12,7 +12,13 @@ from pathlib import Path
 from app.errors import ModelError
 from app.registry.store import without_credentials
 from model.commands.dask_options import add_dask_option, add_score_options
-from model.commands.log_options import add_drift_options, add_outcomes_options, add_retrain_options, add_trace_options
+from model.commands.log_options import (
+    add_drift_options,
+    add_outcomes_options,
+    add_retrain_options,
+    add_trace_options,
+    read_reason,
+)
 from model.errors import ParameterInvalid, TrainingError
 from model.names import CHAMPION, MODEL_NAME, STAGES
 from model.parameters import add_options
@@ -90,14 +96,14 @@ def _parser() -> ArgumentParser:
         description="Move the alias champion, and write down who did it, when and why.",
     )
     promote.add_argument("version", metavar="VERSION", help="of the model, or challenger")
-    promote.add_argument("--why", required=True, metavar="TEXT", help="for those who ask later")
+    promote.add_argument("--why", type=read_reason, required=True, metavar="TEXT", help="for those who ask later")
     promote.add_argument("--ungated", action="store_true", help="although the gate has not passed it")
     rollback = commands.add_parser(
         "rollback",
         help="give the alias champion back to the version that had it before",
         description="Move the alias champion back, and write down who did it, when and why.",
     )
-    rollback.add_argument("--why", required=True, metavar="TEXT", help="for those who ask later")
+    rollback.add_argument("--why", type=read_reason, required=True, metavar="TEXT", help="for those who ask later")
     add_retrain_options(
         commands.add_parser(
             "retrain",

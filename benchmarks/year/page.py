@@ -44,7 +44,7 @@ def write_page(record: Record, folder: Path) -> list[Path]:
         What was written.
     """
     picture = io.BytesIO()
-    draw(record).savefig(picture, format="png", dpi=100)
+    draw(record).savefig(picture, format="png", dpi=72)
     report = folder / "report.html"
     report.write_text(write_report(record, picture.getvalue()), encoding="utf-8")
     _PICTURE.write_bytes(picture.getvalue())
@@ -112,7 +112,10 @@ def write_tables(record: Record) -> str:
         f"{record.took_s / 60:.0f} minutes on {describe_machine(['xgboost-cpu', 'mlflow'])}.",
         "",
         format_table(_HEADER, [_cells(month) for month in record.months]),
-        format_table(("day", "decision", "version", "why"), [_event_cells(event) for event in record.events]),
+        "What retraining decided, by the day of the year:",
+        "",
+        *(f"- {event.day}: version {event.version} {event.outcome}. {event.why}".rstrip() for event in record.events),
+        "",
     ]
     return "\n".join(lines)
 

@@ -44,4 +44,6 @@ def run(options: Namespace) -> int:
     dataset = read_instances(project, options.data, parameters.until, progress)
     verdict = gate(project, versions, version, dataset, rules, progress)
     print(f"\n{MODEL_NAME} version {version}\n{verdict.to_markdown()}")
+    if verdict.has_passed:
+        print(f"\nnext: python -m model promote {version} --why TEXT, or let it shadow first as the alias challenger")
     return 0 if verdict.has_passed else REFUSED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 from model.observed.period import read_time
@@ -42,6 +42,13 @@ def add_trace_options(parser: ArgumentParser) -> None:
     """Add those of ``python -m model trace`` to its parser."""
     parser.add_argument("id", metavar="ID", help="`trace.id` or `http.request.id` of a line, such as Kibana shows")
     _add_source(parser, "")
+
+
+def read_reason(text: str) -> str:
+    """An option's reason, which has to be one; raises `argparse.ArgumentTypeError`."""
+    if not text.strip():
+        raise ArgumentTypeError("say why, for those who ask later")
+    return text
 
 
 def _add_log_options(parser: ArgumentParser, told: str, more: str) -> None:

@@ -31,6 +31,8 @@ def run(options: Namespace) -> int:
     versions = Versions(Experiment(tracking_uri(os.environ), MODEL_NAME), MODEL_NAME)
     version = versions.named(options.version)
     tags, champion = versions.tags(version), versions.find(CHAMPION) or ""
+    if version == champion:
+        raise PromotionRefused(f"{MODEL_NAME} version {version} is the champion already")
     judge = f"python -m model gate {version}"
     if not options.ungated and tags.get(VERDICT_TAG) != PASSED:
         reasons = f" ({tags[REASONS_TAG]})" if tags.get(REASONS_TAG) else ""

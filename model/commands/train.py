@@ -32,12 +32,15 @@ def run(options: Namespace) -> int:
         trained = train(load_project(), parameters, options.data, uri, not options.no_alias, progress, cluster)
     registered, metrics = trained.registered, trained.metrics
     progress.say("done")
+    step = (
+        "make run serves the champion" if registered.alias else f"python -m model gate {registered.version} judges it"
+    )
     alias = f", alias {registered.alias}" if registered.alias else f"; the alias {CHAMPION} was not moved"
     print(
         f"\n{registered.name} version {registered.version}{alias}\n"
         f"run {registered.run_id}\n"
         f"test: {_list_figures(metrics, 'test_')}\n\n"
-        "next: make mlflow-ui shows the run, its metrics and plots; make run serves the champion"
+        f"next: make mlflow-ui shows the run, its metrics and plots; {step}"
     )
     return 0
 

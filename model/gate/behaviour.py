@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from app.compatibility import Interface, Scale, find_contradictions
+from app.predictor import Predictor
 from model.datasets.dataset import Dataset
 from model.expectations import Answers
 from model.gate.verdict import Check
@@ -26,6 +28,22 @@ def check_features(project: Project, answers: Answers) -> Check:
         if names
     ]
     return Check("asks what it may", not faults, "; ".join(faults) or f"the {len(asked)} features that are declared")
+
+
+def check_callers(challenger: Predictor, champion: Predictor) -> Check:
+    """Callers of the champion may go on as they are: else no service takes it for the champion's place."""
+    reasons = find_contradictions(*(_interface_of(predictor) for predictor in (champion, challenger)))
+    seen = "; ".join(reasons) or "whatever the champion accepts, it accepts, and it answers the same kind of number"
+    return Check("callers may stay as they are", not reasons, seen)
+
+
+def _interface_of(predictor: Predictor) -> Interface:
+    nothing = np.full((1, len(predictor.signature.features)), np.nan, dtype=np.float32)
+    n_outputs = predictor.forest.predictions(nothing).size
+    classes = predictor.card.classes if predictor.card else None
+    return Interface(
+        predictor.signature, Scale.of(predictor.objective), n_outputs, None if classes is None else tuple(classes)
+    )
 
 
 def check_leak(project: Project, window: Dataset, answers: Answers, rules: GateRules) -> Check:

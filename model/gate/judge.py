@@ -11,7 +11,7 @@ from model.datasets.dataset import Dataset
 from model.datasets.split import midnight
 from model.errors import GateImpossible
 from model.gate.answers import answer, measure_prediction_time_us
-from model.gate.behaviour import check_expectations, check_features, check_leak, check_time
+from model.gate.behaviour import check_callers, check_expectations, check_features, check_leak, check_time
 from model.gate.bootstrap import LEAST_BLOCKS as LEAST_DAYS
 from model.gate.checks import Comparison, check_calibration, check_gain, check_slices
 from model.gate.verdict import Verdict
@@ -55,6 +55,7 @@ def judge(
     if champion:
         comparison = Comparison(project.task, window, answers, answer(champion, window.features))
         checks += [
+            check_callers(challenger, champion),
             check_gain(comparison, rules),
             check_calibration(comparison, rules),
             check_slices(comparison, project.slices, rules),

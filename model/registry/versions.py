@@ -170,7 +170,7 @@ class Versions:
         if led_here is None or not led_here.before:
             raise PromotionRefused(
                 f"it is not known which version of {self.name} was the champion before {now or 'there was one'}; name "
-                "the one that is to be: python -m model promote VERSION"
+                "the one that is to be: python -m model promote VERSION --ungated --why TEXT"
             )
         self.named(led_here.before)  # before anything is told: it may have been deleted
         return self._move(CHAMPION, led_here.before, why, "roll back")

@@ -95,7 +95,11 @@ class Cycle:
                 return report.end("nothing to do")
             report.note("called for", "; ".join(reasons))
             if dataset.digest() == card.data.sha256:
-                report.note("data", "the same that the champion was made of")
+                report.note(
+                    "data",
+                    f"the same that the champion was made of, until {dataset.moments.max():%Y-%m-%d}: nothing is to be "
+                    "learnt anew. Bring more, by --data or --data-until MONTH",
+                )
                 return report.end("nothing new", champion)
         elif any(move.alias == CHAMPION for move in self.versions.moves()):
             raise PromotionRefused(

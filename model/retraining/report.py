@@ -65,7 +65,7 @@ class Report:
         lines = [
             f"# Retraining: {self.outcome}{about}",
             "",
-            f"Champion: version {self.champion or 'none'}; challenger: version {self.challenger or 'none'}.",
+            f"When it began: {_name('champion', self.champion)}, {_name('challenger', self.challenger)}.",
             "",
             *(f"- **{step}**: {found}" for step, found in self.steps),
         ]
@@ -96,3 +96,7 @@ class Report:
             client.log_text(run_id, json.dumps(self.to_json(), indent=1) + "\n", "retraining.json")
             client.set_terminated(run_id)
         return run_id
+
+
+def _name(role: str, version: str) -> str:
+    return f"{role} version {version}" if version else f"no {role}"

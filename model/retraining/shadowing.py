@@ -66,7 +66,7 @@ def judge_shadow(
     is_calibrated = errors[0] <= errors[1] + gate.calibration_loss
     found = (
         f"of {len(pairs):,} outcomes, {task.headline} better by {gain:+.4f} ({low:+.4f} to {high:+.4f}); calibration "
-        f"error {errors[0]:.4f}, the champion's {errors[1]:.4f}"
+        f"error {errors[0]:.4f}, the champion's {errors[1]:.4f}, which it may exceed by {gate.calibration_loss:g}"
     )
     report.note(
         "shadow",

@@ -11,7 +11,7 @@ import pandas as pd
 from app.artifacts import Card
 from model.datasets.dataset import Dataset
 from model.errors import NothingObserved
-from model.names import MODEL_NAME
+from model.names import CHAMPION, MODEL_NAME
 from model.observed.drift import Drift, measure_drift
 from model.observed.logs import Logs
 from model.observed.period import Period
@@ -69,8 +69,12 @@ def find_reasons(
 def _find_drift(version: str, logs: Logs, period: Period, rules: RetrainingRules, report: Report) -> str:
     try:
         _, drifts = measure_drift(logs.profile_lines(period), MODEL_NAME, version)
-    except NothingObserved as error:
-        report.note("drift", f"unknown: {error}")
+    except NothingObserved:
+        report.note(
+            "drift",
+            f"unknown: no service has told what it counted of version {version} in that time; does one follow the "
+            f"alias {CHAMPION}, and are these its logs? Processes tell it once a minute",
+        )
         return ""
     of_prediction = next((drift.psi for drift in drifts if drift.kind == "prediction"), float("nan"))
     figures = {"psi_largest": drifts[0].psi, "psi_prediction": of_prediction}

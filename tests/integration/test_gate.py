@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from model.__main__ import main
 from model.datasets.dataset import Dataset
 from model.errors import GateImpossible, PromotionRefused
 from model.flights.project import PROJECT
+from model.gate.answers import load_predictor
+from model.gate.behaviour import check_callers
 from model.pipeline.gating import gate
 from model.pipeline.steps import train_on
 from model.progress import Progress
@@ -86,7 +88,6 @@ def test_what_the_gate_asks_is_what_the_service_answers(loop: Loop) -> None:
     from sklearn.metrics import roc_auc_score
 
     from model.datasets.dataset import encode_categories
-    from model.gate.answers import load_predictor
     from model.gate.judge import choose_window
 
     verdict = gate(PROJECT, loop.versions, BETTER, loop.dataset, RULES, QUIET)
@@ -99,6 +100,20 @@ def test_what_the_gate_asks_is_what_the_service_answers(loop: Loop) -> None:
     by_xgboost = roc_auc_score(window.outcomes, xgboost.Booster(model_file=folder / "model.ubj").predict(matrix))
     figures = {name: value for check in verdict.checks for name, value in check.figures.items()}
     assert figures["auc"] == pytest.approx(by_xgboost, abs=1e-9)
+
+
+def test_a_version_that_callers_would_have_to_change_for_is_refused(loop: Loop) -> None:
+    """No service would take it for the champion, and a promotion would change nothing but the alias."""
+    champion, challenger = (load_predictor(f"models:/{NAME}/{version}") for version in (WEAK, BETTER))
+    assert check_callers(challenger, champion).has_passed
+    features = [
+        replace(feature, categories=(feature.categories or ())[:-1]) if feature.name == "dest" else feature
+        for feature in challenger.signature.features
+    ]
+    without = replace(challenger, signature=replace(challenger.signature, features=tuple(features)))
+    check = check_callers(without, champion)
+    assert not check.has_passed
+    assert "'dest' has no category " in check.seen
 
 
 def test_rows_that_a_version_has_seen_do_not_judge_it(loop: Loop) -> None:

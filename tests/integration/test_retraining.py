@@ -68,7 +68,7 @@ def test_no_rule_calls_for_a_version_where_nothing_has_changed(loop: Loop, newes
     before = loop.state()
     report = loop.retrain(log, rules=YOUNG)
     assert (report.outcome, [step for step, _ in report.steps]) == ("nothing to do", ["drift", "live metric", "age"])
-    assert report.steps[0][1].startswith("unknown: there is no treeserve.profile line")
+    assert report.steps[0][1].startswith("unknown: no service has told what it counted of version 1 in that time")
     assert f"of {newest.n_rows:,} outcomes" in report.steps[1][1]
     assert loop.state() == before
 

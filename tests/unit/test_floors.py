@@ -41,6 +41,7 @@ ROOMS |= {path.parent.name: ROOMS["flights"] for path in (ROOT / "model").glob("
 OPEN_TO_MODEL = {
     "app.artifacts",
     "app.check",
+    "app.compatibility",
     "app.ecs",
     "app.errors",
     "app.observed.bins",
