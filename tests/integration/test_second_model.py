@@ -33,7 +33,7 @@ from tests.second_model.weather.project import WEATHER
 from tests.services import wait
 
 # MLflow 3.17 itself, as it writes an input example with pandas 3.
-pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Operation with range is deprecated")]
 
 TODAY = {"weather": "sun", "day_of_year": 200, "precipitation": 0.0, "temp_max": 27.8, "temp_min": 14.4, "wind": 2.9}
 DAYS = [

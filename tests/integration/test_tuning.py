@@ -175,6 +175,7 @@ def test_a_search_that_was_killed_goes_on_and_comes_to_the_same(
     assert logged.tell() == searched.logged.tell()
 
 
+@pytest.mark.slow
 def test_more_trials_add_to_those_of_before(small: Searched, searched: Searched, sample: Path) -> None:
     """And come to what as many at once come to."""
     more = search(small.uri, sample, 3)
@@ -198,6 +199,7 @@ def test_parameters_that_a_trial_had_are_not_measured_again(
     assert run.data.metrics["score"] == best.score
 
 
+@pytest.mark.slow
 def test_another_search_uses_what_one_has_measured(
     small: Searched, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +249,7 @@ def test_the_search_never_sees_the_test_rows(
     assert other.trials[0].score != changed.trials[0].score
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_or_is_interrupted_is_marked(
     searched: Searched, sample: Path, empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
