@@ -70,6 +70,18 @@ def read_sections(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def read_section(kind: type[Kind], section: str, path: Path) -> Kind:
+    """
+    Read one section of such a file, which is all parameters of one kind.
+
+    Raises
+    ------
+    ParameterInvalid
+    """
+    with explained(path):
+        return make(kind, read_sections(path)[section])
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn what is wrong with such a file into one sentence that names it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.parameters import PARAMETERS
-from model.ranges import check_ranges, explained, make, number, read_sections
+from model.ranges import check_ranges, number, read_section
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def read_gate_rules(path: Path = PARAMETERS) -> GateRules:
     ------
     ParameterInvalid
     """
-    with explained(path):
-        return make(GateRules, read_sections(path)["gate"])
+    return read_section(GateRules, "gate", path)
 
 
 @dataclass(frozen=True)
@@ -78,5 +77,4 @@ def read_retraining_rules(path: Path = PARAMETERS) -> RetrainingRules:
     ------
     ParameterInvalid
     """
-    with explained(path):
-        return make(RetrainingRules, read_sections(path)["retrain"])
+    return read_section(RetrainingRules, "retrain", path)

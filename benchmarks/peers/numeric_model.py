@@ -95,12 +95,12 @@ def _train(folder: Path) -> None:
     # Where other processes want the same cores; read when XGBoost is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from model.flights.project import PROJECT as FLIGHTS
-    from model.names import CHAMPION
     from model.parameters import read_parameters
     from model.pipeline.steps import describe_data, split_dataset
     from model.progress import Progress
     from model.registry.packaging import pack_model
     from model.registry.registration import Experiment, RunRecord
+    from model.registry.versions import Versions
     from model.training.fit import fit_model
 
     parameters, progress = read_parameters(), Progress()
@@ -125,7 +125,9 @@ def _train(folder: Path) -> None:
             commit=None,
         )
         record = RunRecord(parameters.of_model(), {}, model.stop_scores, figures={}, tags={})
-        Experiment(_store(folder), NAME).register(NAME, record, package, CHAMPION)
+        experiment = Experiment(_store(folder), NAME)
+        version = experiment.register(NAME, record, package).version
+        Versions(experiment, NAME).promote(version, "the model that servers are compared by")
     whole = split.test.features.dropna().drop_duplicates()
     chosen = whole.sample(N_ROWS, random_state=parameters.train.seed)
     columns = [chosen[name].tolist() for name in names]  # whole numbers stay whole

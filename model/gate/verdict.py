@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from model.registry.versions import MOST_CHARACTERS
 
 PASSED, REFUSED = "passed", "refused"
 # Tags of a model version.
 VERDICT_TAG, AGAINST_TAG, WINDOW_TAG, REASONS_TAG = "gate", "gate.champion", "gate.window", "gate.reasons"
 RULES_TAG = "gate.rules"
-MOST_CHARACTERS = 4_900  # of a tag or a description, of which MLflow's databases keep 5,000
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Verdict:
             f"gate_{name}": value
             for check in self.checks
             for name, value in check.figures.items()
-            if value == value  # MLflow's databases have no NaN  # noqa: PLR0124
+            if not math.isnan(value)  # which MLflow's databases do not have
         }
 
     def to_json(self) -> dict[str, Any]:

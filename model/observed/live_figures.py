@@ -66,7 +66,7 @@ def measure(lines: Iterable[Mapping[str, Any]]) -> list[LiveFigures]:
     pairs: dict[tuple[str, str, str], dict[str, list[tuple[float, Any]]]] = {}
     for line in lines:
         week = _monday(line["@timestamp"])
-        for version, role, prediction in _predictions(line):
+        for version, role, prediction in predictions_of(line):
             if _is_comparable(line["treeserve.outcome"], prediction):
                 of_version = pairs.setdefault((line["treeserve.model.name"], version, role), {"": []})
                 pair = (line["treeserve.outcome"], prediction)
@@ -79,7 +79,8 @@ def measure(lines: Iterable[Mapping[str, Any]]) -> list[LiveFigures]:
     ]
 
 
-def _predictions(line: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
+def predictions_of(line: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
+    """Each prediction for a line's instance: whose version, in which role, and what it is."""
     yield line["treeserve.model.version"], "answered", line["treeserve.prediction"]
     for other in ("challenger", "champion"):
         if (prediction := line.get(f"treeserve.{other}.prediction")) is not None:

@@ -259,7 +259,7 @@ def register(
             sides.metrics,
             commit,
         )
-        registered = experiment.register(MODEL_NAME, record, package, None)
+        registered = experiment.register(MODEL_NAME, record, package)
     return _promote(experiment, registered) if is_promoted else registered
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,15 +130,9 @@ class Experiment:
                     return FinishedRun(found, dict(run.data.metrics))
         return None
 
-    def set_alias(self, registered: RegisteredVersion, alias: str) -> RegisteredVersion:
-        """Move an alias to a model version."""
-        with explained(self._uri):
-            self._client.set_registered_model_alias(registered.name, alias, registered.version)
-        return replace(registered, alias=alias)
-
-    def register(self, name: str, record: RunRecord, package: ModelPackage, alias: str | None) -> RegisteredVersion:
+    def register(self, name: str, record: RunRecord, package: ModelPackage) -> RegisteredVersion:
         """
-        Log a run with its model, register the model version and move the alias.
+        Log a run with its model, and register the model version; aliases are moved by `Versions`, which tells it.
 
         Parameters
         ----------
@@ -146,8 +140,6 @@ class Experiment:
             Of the registered model.
         record : RunRecord
         package : ModelPackage
-        alias : str or None
-            None leaves every alias where it is.
 
         Raises
         ------
@@ -161,8 +153,7 @@ class Experiment:
                 self._log_record(run_id, record)
                 model_id = log_model(self._mlflow, run_id, package)
                 check_stored(self._mlflow, model_id, package)
-            registered = RegisteredVersion(name, self._create_version(name, run_id, model_id), None, run_id)
-        return registered if alias is None else self.set_alias(registered, alias)
+            return RegisteredVersion(name, self._create_version(name, run_id, model_id), None, run_id)
 
     def _open_experiment(self, name: str) -> str:
         # A server knows where its artifacts go. SQLite does not: without a place MLflow would

@@ -21,7 +21,7 @@ from model.names import CHALLENGER, CHAMPION
 from model.registry.registration import Experiment
 
 _MOVE = "move."
-_MOST_CHARACTERS = 4_900  # of a description, of which MLflow's databases keep 5,000
+MOST_CHARACTERS = 4_900  # of a tag or a description, of which MLflow's databases keep 5,000
 _MOST_OF_WHY = 2_000  # of a move's reason: with all else that is told of it, it has to fit in a tag of 5,000
 
 
@@ -105,7 +105,7 @@ class Versions:
         """Say something of a version, in place of what was said under the same names."""
         with self.asking() as client:
             for name, value in tags.items():
-                client.set_model_version_tag(self.name, version, name, value[:_MOST_CHARACTERS])
+                client.set_model_version_tag(self.name, version, name, value[:MOST_CHARACTERS])
 
     def untag(self, version: str, tag: str) -> None:
         """Take back what was said of a version under a name, if anything was."""
@@ -116,7 +116,7 @@ class Versions:
     def describe(self, version: str, description: str) -> None:
         """Give a version its description, in Markdown."""
         with self.asking() as client:
-            client.update_model_version(self.name, version, description[:_MOST_CHARACTERS])
+            client.update_model_version(self.name, version, description[:MOST_CHARACTERS])
 
     def moves(self) -> list[Move]:
         """Every move of an alias, the last one first."""

@@ -132,9 +132,9 @@ class Cycle:
 
     def _seek(self, champion: str | None, lock: Lock, report: Report) -> Report:
         """Train on what there is, and let the gate judge it."""
-        trained = train_on(
-            self.project, self.dataset, self.source, self._split(), self.experiment, False, self.progress
-        )
+        window = choose_window(self.dataset, self.gate_rules.window_days).moments
+        parameters = self._split(window.min())
+        trained = train_on(self.project, self.dataset, self.source, parameters, self.experiment, False, self.progress)
         version = trained.registered.version
         report.note("trained", f"version {version}, run {trained.registered.run_id}")
         if version == champion:
@@ -144,10 +144,9 @@ class Cycle:
             return report.end("nothing new", version)
         lock.check()
         tags = self.versions.tags(version)
-        first, last = (f"{moment:%Y-%m-%d}" for moment in self._window_ends())
         asked = {
             AGAINST_TAG: champion or "",
-            WINDOW_TAG: f"{first} to {last}",
+            WINDOW_TAG: f"{window.min():%Y-%m-%d} to {window.max():%Y-%m-%d}",
             RULES_TAG: digest_rules(self.project, self.gate_rules),
         }
         if VERDICT_TAG in tags and asked.items() <= tags.items():
@@ -180,15 +179,11 @@ class Cycle:
     def _patience(self) -> timedelta:
         return timedelta(days=self.rules.shadow_days)
 
-    def _split(self) -> Parameters:
+    def _split(self, window_begins: pd.Timestamp) -> Parameters:
         """The newest rows are kept for the gate, and those before say when to stop."""
-        test_from = self._window_ends()[0].date()
+        test_from = window_begins.date()
         stop_from = (pd.Timestamp(test_from) - pd.Timedelta(days=self.rules.stop_days)).date()
         return replace(self.parameters, stop_from=stop_from, test_from=test_from)
-
-    def _window_ends(self) -> tuple[pd.Timestamp, pd.Timestamp]:
-        moments = choose_window(self.dataset, self.gate_rules.window_days).moments
-        return moments.min(), moments.max()
 
     def _was_turned_down(self, version: str) -> str:
         """Why a version is not tried again; empty if it was not tried yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -90,7 +91,7 @@ class Report:
             run = client.create_run(experiment.id, run_name=f"retraining: {self.outcome}", tags=tags)
             run_id = str(run.info.run_id)
             for name, value in self.figures.items():
-                if value == value:  # noqa: PLR0124  MLflow's databases have no NaN
+                if not math.isnan(value):  # which MLflow's databases do not have
                     client.log_metric(run_id, name, value)
             client.log_text(run_id, self.to_markdown(), "retraining.md")
             client.log_text(run_id, json.dumps(self.to_json(), indent=1) + "\n", "retraining.json")

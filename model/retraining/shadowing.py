@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from model.gate.bootstrap import draw_gains, measure_gain
+from model.observed.live_figures import predictions_of
 from model.observed.logs import Logs
 from model.observed.period import Period
 from model.retraining.report import Report
@@ -83,10 +84,7 @@ def _pair(line: Mapping[str, Any], champion: str, challenger: str) -> dict[str, 
     """Outcome and both predictions, whichever of the two has answered; None where it is of others."""
     if not is_ours(line):
         return None
-    answered = line["treeserve.model.version"]
-    for version, role, other in ((champion, "challenger", challenger), (challenger, "champion", champion)):
-        if answered == version and line.get(f"treeserve.{role}.version") == other:
-            theirs, ours = line["treeserve.prediction"], line[f"treeserve.{role}.prediction"]
-            pair = (ours, theirs) if role == "challenger" else (theirs, ours)
-            return {"treeserve.outcome": line["treeserve.outcome"], **dict(zip((_OURS, _THEIRS), pair, strict=True))}
-    return None
+    said = {version: prediction for version, _, prediction in predictions_of(line)}
+    if not {champion, challenger} <= said.keys():
+        return None
+    return {"treeserve.outcome": line["treeserve.outcome"], _OURS: said[challenger], _THEIRS: said[champion]}

@@ -251,7 +251,7 @@ def test_a_booster_that_the_store_changed_is_not_registered(
     with pytest.raises(
         RegistryUnusable, match=r"the stored model\.ubj has the sha256 .* and the card says 000000000000"
     ):
-        experiment.register(NAME, RunRecord({}, {"test_auc": 0.7}, [0.7], {}, {}), package, "champion")
+        experiment.register(NAME, RunRecord({}, {"test_auc": 0.7}, [0.7], {}, {}), package)
     assert versions_in(copied) == {"1": "champion"}
     client = load_mlflow().MlflowClient(tracking_uri=copied, registry_uri=copied)
     experiment = client.get_experiment_by_name(NAME).experiment_id

@@ -12,7 +12,8 @@ from model.datasets.dataset import Dataset
 from model.expectations import Matrix
 from model.gate.behaviour import check_expectations, check_features, check_leak, check_time
 from model.gate.checks import Comparison, check_calibration, check_gain, check_slices
-from model.gate.verdict import MOST_CHARACTERS, Check, Verdict
+from model.gate.verdict import Check, Verdict
+from model.registry.versions import MOST_CHARACTERS
 from model.training.binary import BinaryClassification
 from tests.unit.model.gate.answers import PROJECT, answers_of, good, make_rules, make_window, poor
 
